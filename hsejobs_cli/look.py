@@ -8,6 +8,7 @@ import typer
 
 from hsejobs.control import families, views, why
 from hsejobs.control.durations import duration
+from hsejobs.store.read import QueueStats
 from hsejobs.wording import counted, during
 from hsejobs_cli import output
 from hsejobs_cli.session import CommandSession
@@ -33,6 +34,10 @@ def register(app: typer.Typer) -> None:
     app.add_typer(schedules, name="schedules")
 
 
+def _held(stats: QueueStats) -> str:
+    return f" ({counted(len(stats.held_tasks), 'task')} held)" if stats.held_tasks else ""
+
+
 def stats(as_json: Json = False, org: Org = None) -> None:
     """Show the counts, rates and durations of every queue."""
     session = CommandSession()
@@ -46,7 +51,7 @@ def stats(as_json: Json = False, org: Org = None) -> None:
         values = one.public()
         rows.append(
             (
-                one.name + (" (paused)" if one.is_paused else ""),
+                one.name + (" (paused)" if one.is_paused else "") + _held(one),
                 *(
                     values[state]
                     for state in ("waiting", "paused", "active", "delayed", "completed", "failed")

@@ -21,6 +21,7 @@ from hsejobs_http.openapi_schemas import (
     ORGANIZATION,
     QUEUE,
     SCHEMAS,
+    TASK,
     options_of,
     ref,
 )
@@ -82,6 +83,7 @@ def _in_path(path: str, queues: Iterable[str]) -> list[dict[str, Any]]:
         "other_queue": f"^(?!(?:{own})$){QUEUE[1:]}",
         "job_id": JOB_ID,
         "organization_id": ORGANIZATION,
+        "task": TASK,
         "token": None,
     }
     found = []

@@ -67,6 +67,7 @@ _STATS = {
     "failureRate": 0.02,
     "oldestWaiting": 1800,
     "isPaused": False,
+    "heldTasks": [],
 }
 _TENANT = {
     "organizationId": "org-1",
@@ -79,6 +80,13 @@ _TENANT = {
     "weight": 3,
     "limit": 5,
     "paused": False,
+}
+_TASK = {
+    "task": "tasks.email.send_email",
+    "paused": True,
+    "pausedAt": "2026-01-01T12:00:00.000Z",
+    "pausedBy": "ann",
+    "aside": 120,
 }
 _POINT = {
     "at": "2026-01-01T12:00:00.000Z",
@@ -139,6 +147,8 @@ ANSWER_EXAMPLES: dict[str, Any] = {
     "Logs": {"lines": ["2026-01-01T12:00:00.100Z connected"], "total": 1},
     "Stats": {"email": _STATS},
     "Tenant": _TENANT,
+    "Task": _TASK,
+    "TaskList": {"queue": "email", "tasks": [_TASK]},
     "TenantList": {"queue": "email", "tenants": [_TENANT], "next": None},
     "AuditList": {
         "entries": [

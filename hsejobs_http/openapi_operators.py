@@ -1,4 +1,4 @@
-"""The schemas of what operators see in the OpenAPI document: tenants, acts on consumers, the audit log."""
+"""The OpenAPI schemas of what operators see: tenants, held tasks, acts on consumers, the audit log."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from hsejobs.rates import MOST_AT_ONCE
 from hsejobs.store.shares import MOST_WEIGHT
 from hsejobs_http.openapi_schemas import (
     _COUNT,
+    _MAYBE_TIME,
     _TEXT,
     _TIME,
     Schema,
@@ -82,6 +83,24 @@ OPERATOR_SCHEMAS: dict[str, Schema] = {
             },
         }
     ),
+    "Task": _object(
+        {
+            "task": {**_TEXT, "description": "its full name"},
+            "paused": {"type": "boolean", "description": "its jobs stay waiting"},
+            "pausedAt": {**_MAYBE_TIME, "description": "null: it is not paused"},
+            "pausedBy": _or_null("string", description="who paused it"),
+            "aside": {
+                **_COUNT,
+                "description": "how many of its waiting jobs consumers have put aside",
+            },
+        }
+    ),
+    "TaskList": _object({"queue": _TEXT, "tasks": {"type": "array", "items": ref("Task")}}),
+    "TaskSettings": {
+        **_object({"paused": {"type": "boolean"}}),
+        "additionalProperties": False,
+        "example": {"paused": True},
+    },
     "AuditEntry": _object(
         {
             "at": _TIME,

@@ -164,6 +164,8 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("put", "/api/jobs/{queue}/tenants/{organization_id}"): Route(
         "Tenant", (404, 422), body="TenantSettings"
     ),
+    ("get", "/api/jobs/{queue}/tasks"): Route("TaskList", (404, 422)),
+    ("put", "/api/jobs/{queue}/tasks/{task}"): Route("Task", (404, 422), body="TaskSettings"),
     **{
         ("post", f"/api/jobs/{{queue}}/{act}"): Route(
             "ActReport", (404, 422), body=f"{act.capitalize()}Matching"

@@ -22,6 +22,7 @@ CURSOR = "^(?:(?![A-Za-z0-9_-]{8}(?:[A-Za-z0-9_-]{4})*[^I-Za-f])[A-Za-z0-9_-]{19
 #: A time until now. Shorter than ten years, so that every text is accepted.
 SINCE = "(?:[0-9]{1,6}(?:ms|s|m)|[0-9]{1,4}h|[0-9]{1,3}d)"
 ORGANIZATION = f"^{IDENTIFIER}{{1,200}}$"
+TASK = "^[A-Za-z0-9_.]{1,200}$"
 WHERE: Schema = {
     "type": "string",
     "maxLength": LONGEST,
@@ -273,6 +274,11 @@ SCHEMAS: dict[str, Schema] = {
             },
             "oldestWaiting": _or_null("integer", description="ms"),
             "isPaused": {"type": "boolean"},
+            "heldTasks": {
+                "type": "array",
+                "items": _TEXT,
+                "description": "the tasks of which no job starts until they are let go",
+            },
         }
     ),
     "Stats": {"type": "object", "additionalProperties": ref("QueueStats")},

@@ -9,16 +9,17 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from hsejobs.control import export, families, sharing, views, why
+from hsejobs.control import export, families, holding, sharing, views, why
 from hsejobs.control.acts import Acts
 from hsejobs.control.search import listing
-from hsejobs.errors import InvalidInput, InvalidOption, JobNotFound
+from hsejobs.errors import InvalidInput, InvalidOption, JobNotFound, UnknownTask
 from hsejobs.model import JobRecord, State, check_job_id
 from hsejobs.store.registry import QueueInfo
 from hsejobs.store.sweeps import Selection
 from hsejobs.watch import alerts
 from hsejobs_http import bodies, bulk, dashboard
 from hsejobs_http.answers import answer
+from hsejobs_http.problems import Problem
 from hsejobs_http.state import Shim, actor, caller, number, require_role, scope, shim
 from hsejobs_http.tokens import Caller
 
@@ -28,6 +29,7 @@ LONGEST_GRACE = 10 * 366 * 86_400_000
 #: The values of ``format`` in a listing.
 FORMATS = ("json", *export.FORMATS)
 TENANT_SETTINGS = ("weight", "limit", "paused")
+TASK_SETTINGS = ("paused",)
 
 
 def _stats(shim_state: Shim, organization_id: str | None) -> dict[str, Any]:
@@ -139,6 +141,42 @@ def _parse_tenant(body: Any) -> dict[str, Any]:
     if wrong:
         raise bodies.combined(wrong)
     return known
+
+
+@router.get("/{queue}/tasks")
+def list_tasks(request: Request, queue: str) -> Response:
+    """Lists a queue's tasks, those that are held first."""
+    require_role(request, "operator")
+    shim_state = shim(request)
+    info = shim_state.info(queue)
+    return answer(holding.list_tasks(shim_state.acts(caller(request)), info).public())
+
+
+@router.put("/{queue}/tasks/{task}")
+async def set_task(request: Request, queue: str, task: str) -> Response:
+    """Holds a task of a queue, or lets it go: none of its jobs starts while it is held."""
+    acts = acting(request, "tasks set")
+    info = await run_in_threadpool(shim(request).info, queue)
+    paused = _parse_paused(await bodies.read_json(request))
+    act = partial(holding.set_task, acts, info, task, paused=paused)
+    try:
+        found = await run_in_threadpool(act)
+    except UnknownTask as error:
+        # It is part of the path, not of the body.
+        raise Problem(404, error.code, str(error)) from None
+    return answer(found.public())
+
+
+def _parse_paused(body: Any) -> bool:
+    if not isinstance(body, dict):
+        raise InvalidOption("body", 'must be {"paused": true} or {"paused": false}')
+    wrong = bodies.unknown("", body, TASK_SETTINGS)
+    paused = body.get("paused")
+    if not isinstance(paused, bool):
+        wrong.append(InvalidOption("paused", "must be true or false"))
+    if wrong:
+        raise bodies.combined(wrong)
+    return bool(paused)
 
 
 @router.get("/{queue}/jobs")

@@ -30,9 +30,9 @@ class Act:
     """One kind of act.
 
     ``role``: the least privileged role. ``past``: what was done, as "retried". ``touches``: what it
-    changes: jobs, a queue, a tenant, consumers, a circuit, a schedule, a file or an organization.
-    ``states``: of the jobs that it may change. ``whole``: it affects the jobs of all organizations.
-    ``destroys``: it cannot be undone, so that a command asks too.
+    changes: jobs, a queue, a tenant, a task, consumers, a circuit, a schedule, a file or an
+    organization. ``states``: of the jobs that it may change. ``whole``: it affects the jobs of all
+    organizations. ``destroys``: it cannot be undone, so that a command asks too.
     """
 
     role: str
@@ -68,6 +68,7 @@ ACTS: dict[str, Act] = {
     "pause": Act("operator", "paused", "queue", whole=True),
     "resume": Act("operator", "resumed", "queue", whole=True, confirm=Confirm.NEVER),
     "tenants set": Act("operator", "set a tenant", "tenant", whole=True, confirm=Confirm.NEVER),
+    "tasks set": Act("operator", "set a task", "task", whole=True, confirm=Confirm.NEVER),
     "tenants erase": Act("operator", "erased", "organization", IDLE, destroys=True),
     "run": Act("operator", "ran", "schedule", whole=True),
     "workers quiet": Act("operator", "quieted", "consumer", whole=True),

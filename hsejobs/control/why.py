@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from hsejobs.control.actors import Actor
+from hsejobs.control.durations import duration
 from hsejobs.control.turns import Line, shared
-from hsejobs.model import JobRecord, iso_time
+from hsejobs.model import JobRecord, iso_time, whole_number
 from hsejobs.store import waits
 from hsejobs.store.client import PATIENCE
 from hsejobs.store.pages import WHOLE
@@ -18,6 +19,7 @@ from hsejobs.wording import counted
 CODES: dict[str, str] = {
     "paused": "the queue is paused",
     "tenant_paused": "its organization is paused in this queue",
+    "task_paused": "its task is paused in this queue",
     "no_worker": "no consumer of the queue is alive",
     "workers_quiet": "all consumers of the queue are quiet: they claim no jobs",
     "unknown_task": "no living consumer has its task",
@@ -99,12 +101,13 @@ def read(
 
 
 def explain(record: JobRecord, facts: Facts, *, contents: bool = True, others: bool = True) -> Why:
-    """Names the cause. ``contents``: what the job contains may be shown, ``others``: other jobs' ids."""
+    """Names the cause. ``contents``: what the job contains may be shown, ``others``: other jobs' ids, and who
+    holds a task."""
     state = facts.text("state")
     if state == "a":
         return _active(facts)
     if state == "w":
-        return _waiting(facts)
+        return _waiting(facts, others=others)
     return _delayed(record, facts, contents=contents, others=others)
 
 
@@ -117,12 +120,16 @@ def _active(facts: Facts) -> Why:
     return Why("alone" if facts.text("alone") else "running")
 
 
-def _no_start(facts: Facts, place: int | None) -> Why | None:
+def _no_start(facts: Facts, place: int | None, *, others: bool) -> Why | None:
     """What keeps every job of the queue, or of the organization or task, from starting."""
     if facts.flag("paused"):
         return Why("paused", place=place)
     if facts.flag("tenant_paused"):
         return Why("tenant_paused", place=place)
+    if held := facts.text("task_held"):
+        since, _, who = held.partition(" ")
+        by = f"by {who} " if others else ""
+        return Why("task_paused", by + _ago(facts, since), place=place)
     if not facts.number("consumers"):
         return Why("no_worker", "start one", place=place)
     if facts.flag("quiet"):
@@ -132,9 +139,9 @@ def _no_start(facts: Facts, place: int | None) -> Why | None:
     return None
 
 
-def _waiting(facts: Facts) -> Why:
+def _waiting(facts: Facts, *, others: bool) -> Why:
     place = place_of(facts)
-    if found := _no_start(facts, place):
+    if found := _no_start(facts, place, others=others):
         return found
     if facts.text("code") == "sealed":
         return Why("sealed", place=place)
@@ -174,6 +181,12 @@ def _in_turn(facts: Facts, place: int | None) -> Why:
     return Why("slots_busy" if busy else "next", place=place)
 
 
+def _ago(facts: Facts, since: str) -> str:
+    """In whole minutes, so that it says the same for a while."""
+    minutes = ((facts.number("now") or 0) - (whole_number(since) or 0)) // 60_000
+    return f"{duration(60_000 * minutes)} ago" if minutes > 0 else "a moment ago"
+
+
 def _reached(facts: Facts, limit: str, running: str) -> bool:
     most = facts.number(limit)
     return most is not None and (facts.number(running) or 0) >= most
@@ -194,7 +207,9 @@ def _delayed(record: JobRecord, facts: Facts, *, contents: bool, others: bool) -
         return Why("sent_back" if facts.flag("knows") else "unknown_task", task, until=due)
     if due <= now:
         # Every claim, and every sweep, moves it to the waiting jobs first.
-        return _no_start(facts, None) or _limited(facts, None) or _in_turn(facts, None)
+        return (
+            _no_start(facts, None, others=others) or _limited(facts, None) or _in_turn(facts, None)
+        )
     at, _, reason = (facts.text("reason") or "").partition(" ")
     if at == facts.text("due"):
         code, _, about = reason.partition(" ")

@@ -46,6 +46,9 @@ SUFFIXES: dict[str, str] = {
     "share": "share",
     "tenants": "tenants",
     "starts": "starts",
+    # the held tasks, and the jobs of one that are aside
+    "tasks": "tasks",
+    "taskwaits": "tw:",
     # the queue itself
     "queue": "queue",
     "releases": "releases",

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hsejobs.errors import JobNotFound
 from hsejobs.model import JobRecord, State, whole_number
 from hsejobs.store import keys, scripts
 from hsejobs.store.feed import Event, entries_of, events_of, flat
+from hsejobs.store.holds import HeldTask, held_tasks
 from hsejobs.store.minutes import Minute, minute_of, pairs, percentile
 from hsejobs.store.pages import WHOLE, Page, PageReader, make_cursor, read_cursor
 from hsejobs.store.records import record_of
@@ -52,6 +53,8 @@ class QueueStats:
     minutes: list[Minute]
     #: When it was paused, in Redis ms; None if it is not.
     paused_at: int | None = None
+    #: The tasks that are held, by name.
+    held_tasks: list[HeldTask] = field(default_factory=list)
 
     def window(self, minutes: int = WINDOW) -> Minute:
         """The sum of the counters of the last ``minutes``, including the current one."""
@@ -79,6 +82,7 @@ class QueueStats:
             "failureRate": round(last.failure_ratio, 4),
             "oldestWaiting": self.oldest_waiting,
             "isPaused": self.is_paused,
+            "heldTasks": [one.task for one in self.held_tasks],
         }
 
 
@@ -231,6 +235,7 @@ def _stats(name: str, reply: Sequence[Any]) -> QueueStats:
         None if due < 0 else due,
         live,
         now,
-        [minute_of(pairs(flat)) for flat in reply[10:]],
+        [minute_of(pairs(flat)) for flat in reply[11:]],
         paused or None,
+        held_tasks(reply[10]),
     )

@@ -32,10 +32,12 @@ def rules_of(info: QueueInfo) -> dict[str, str]:
         "g": "" if info.ageing == AGEING_MS else str(info.ageing),
     }
     for task in info.tasks:
-        if task.key_limit or task.key_rate:
+        keyed = task.key_limit or task.key_rate
+        if keyed:
             rate = _pair(parse_rate(task.key_rate)) if task.key_rate else "- -"
             found[f"k:{task.name}"] = f"{task.key_limit or '-'} {rate}"
-            found.update((f"k:{name}", f">{task.name}") for name in _other_names(info, task))
+        if keyed or task.aliases:
+            found.update((f"k:{name}", f">{task.name}") for name in other_names(info, task))
     return {field: value for field, value in found.items() if value}
 
 
@@ -43,7 +45,7 @@ def _pair(rate: Rate) -> str:
     return f"{rate.most} {widened(1000 * rate.ms) // 1000}"
 
 
-def _other_names(info: QueueInfo, task: TaskInfo) -> Iterator[str]:
+def other_names(info: QueueInfo, task: TaskInfo) -> Iterator[str]:
     """The former and short names under which jobs run as this task."""
     known = (task.name, *task.aliases)
     for name in dict.fromkeys((*task.aliases, *(one.rpartition(".")[2] for one in known))):

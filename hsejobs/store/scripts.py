@@ -274,6 +274,7 @@ WINDOW = Script(
 )
 TENANTS = Script("tenants", ("cursor", "limit", "minutes", "newest"), ("organization",))
 TENANT_SET = Script("tenant_set", ("organization", "weight", "limit", "paused", "seen", "entry"))
+TASK_SET = Script("task_set", ("task", "paused", "seen", "who", "entry"), ("other_name",))
 WORKERS = Script("workers")
 UNKNOWN = Script("unknown", ("sample",))
 VERIFY = Script("verify", ("repair", "entry"), ("id", "organization"))

@@ -113,7 +113,7 @@ class MemoryClient(Working, Running, Acting, RedisClient):
             for state in "wadcf"
         ]
         minutes: list[Any] = [[] for _ in range(whole(shared["minutes"]))]
-        return [*counts, int(queue.paused), -1, -1, 1, self._ms, *minutes]
+        return [*counts, int(queue.paused), -1, -1, 1, self._ms, [], *minutes]
 
     # -- descriptions, which no one reads
 

@@ -11,7 +11,7 @@ from hsejobs.store.read import QueueStats
 from hsejobs.store.read_live import Snapshot
 from hsejobs.watch.alerts import CALM_AT, Limits, Reading, readings, server_readings
 from hsejobs.wording import jobs_wait, verb
-from hsejobs_tui.core.text import duration, short
+from hsejobs_tui.core.text import duration, safe, short
 
 #: Rules that need action at any hour, and the failure percentage from which failures do.
 CRITICAL = ("no_worker", "unknown_task", "sealed", "eviction", "memory")
@@ -36,7 +36,7 @@ class Alert:
     """One alert. ``level``: critical, warning, note or ended; ``since`` and ``ended`` in ms.
 
     ``peak``: the worst value since it turned on, as `value_text` shows values; None if no process watches
-    it. ``worst``: what it said then. ``who``: who paused the queue.
+    it. ``worst``: what it said then. ``who``: who paused the queue, or held its task.
     """
 
     level: str
@@ -91,6 +91,8 @@ def active_alerts(seen: Snapshot, limits: Limits) -> list[Alert]:
                     value=stats.waiting,
                 )
             )
+        if stats.held_tasks:
+            found.append(_held(stats))
     # Only a watching process evaluates these rules: it reads jobs.
     found += [
         _recorded(one)
@@ -101,6 +103,25 @@ def active_alerts(seen: Snapshot, limits: Limits) -> list[Alert]:
         about = [_alert(one, seen) for one in server_readings(seen.server)]
         found += [one for one in about if one is not None]
     return by_level(found)
+
+
+def _held(stats: QueueStats) -> Alert:
+    since = min(one.since for one in stats.held_tasks)
+    aside = sum(one.aside for one in stats.held_tasks)
+    who = stats.held_tasks[0].who if len(stats.held_tasks) == 1 else ""
+    what = f"{held_text(stats)}, {jobs_wait(aside)}" if aside else held_text(stats)
+    return Alert("note", "task_held", stats.name, what, "H lets it go", since, value=aside, who=who)
+
+
+def held_text(stats: QueueStats) -> str:
+    """``task send_mail held by ann 12m``, or how many tasks are held; '' for none."""
+    if len(stats.held_tasks) > 1:
+        return f"{len(stats.held_tasks)} tasks held"
+    for one in stats.held_tasks:
+        name = safe(one.task.rpartition(".")[2], 40)
+        by = f" by {safe(one.who, 20)}" if one.who else ""
+        return f"task {name} held{by} {duration(max(0, stats.now - one.since))}"
+    return ""
 
 
 def circuit_alerts(circuits: Iterable[Circuit]) -> list[Alert]:

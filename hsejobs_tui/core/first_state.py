@@ -9,7 +9,7 @@ from hsejobs.store.read import QueueStats
 from hsejobs_tui.core.alerts import Alert
 
 #: Alerts about jobs that wait.
-_WAITING = ("waiting", "oldest", "no_worker", "unknown_task", "sealed", "paused")
+_WAITING = ("waiting", "oldest", "no_worker", "unknown_task", "sealed", "paused", "task_held")
 _ORDER = (State.FAILED, State.WAITING, State.ACTIVE, State.DELAYED, State.COMPLETED)
 
 

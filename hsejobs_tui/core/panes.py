@@ -74,7 +74,7 @@ def advice(
         first = made.get(one.queue)
         if first is None:
             why = "; ".join(_why(one.queue, causes, live=live))
-            todo = safe(one.todo) if one.rule != "paused" or may_pause else ""
+            todo = safe(one.todo) if one.rule not in ("paused", "task_held") or may_pause else ""
             made[one.queue] = Advice(one.level, safe(f"{one.queue}: {what}"), why, todo)
         else:
             also = f"{first.also}; {safe(what)}" if first.also else safe(what)

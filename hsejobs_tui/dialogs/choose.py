@@ -29,14 +29,16 @@ class Choose(ModalScreen[str]):
         Binding("enter", "take", "Choose"),
     ]
 
-    def __init__(self, title: str, choices: Sequence[str]) -> None:
+    def __init__(self, title: str, choices: Sequence[str], text: str = "") -> None:
         super().__init__()
-        self.heading, self.choices = title, list(choices)[: len(KEYS)]
+        self.heading, self.choices, self.text = title, list(choices)[: len(KEYS)], text
         self.cursor = 0
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Static(safe(self.heading), classes="title", markup=False)
+            if self.text:
+                yield Static(safe(self.text, 300), markup=False)
             yield Static(self._list(), id="choices", markup=False)
             yield Static("A digit, or Enter; Esc cancels.", markup=False)
 

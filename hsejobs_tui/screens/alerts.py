@@ -161,3 +161,9 @@ class Alerts(View):
         queue = self._target[1]
         if queue in self.session.source.infos:
             await queue_acts.pause(self.session, queue)
+
+    async def do_hold(self) -> None:
+        """Holds a task of the alert's queue, or lets it go."""
+        from hsejobs_tui.flows.holding import hold
+
+        await hold(self.session, self._target[1])

@@ -309,6 +309,16 @@ class Failures(View):
         if self.group is not None:
             await queue_acts.pause(self.session, self.group.queue)
 
+    async def do_hold(self) -> None:
+        """Holds a task of the group, or its newest job's organization; or lets it go."""
+        from hsejobs_tui.flows.holding import hold
+
+        group, job = self.group, self.sample
+        if group is not None:
+            tasks = [name for name, _ in group.tasks.most_common()]
+            org = job.organization_id if job and job.id == group.sample else None
+            await hold(self.session, group.queue, tasks, org)
+
 
 def _since_text(since: Since | None, now: int) -> Text:
     """``new 4f1c`` after a deploy, ``back 3d``, or for how long it is known."""

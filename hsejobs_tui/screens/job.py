@@ -319,7 +319,8 @@ class JobView(View):
     async def do_hold(self) -> None:
         from hsejobs_tui.flows.holding import hold
 
-        await hold(self.session, self.queue, self.job)
+        if self.job is not None:
+            await hold(self.session, self.queue, [self.job.name], self.job.organization_id)
 
     async def do_supersede(self) -> None:
         from hsejobs_tui.flows.job_writing import rewrite_job

@@ -124,10 +124,12 @@ class Marking(Finding):
         await export(self.session, self.queue, self.state, self.query_text)
 
     async def do_hold(self) -> None:
-        """Holds or lets go the organization of the job under the cursor."""
+        """Holds or lets go the task or the organization of the job under the cursor."""
         from hsejobs_tui.flows.holding import hold
 
-        await hold(self.session, self.queue, self.job)
+        job = self.job
+        tasks = [job.name] if job else []
+        await hold(self.session, self.queue, tasks, job.organization_id if job else None)
 
     async def do_supersede(self) -> None:
         """Edits the job under the cursor and runs the copy instead."""

@@ -28,6 +28,13 @@ class OneQueue(View):
         if self.queue is not None:
             await queue_acts.pause(self.session, self.queue)
 
+    async def do_hold(self) -> None:
+        """Holds a task of the queue, or lets it go."""
+        from hsejobs_tui.flows.holding import hold
+
+        if self.queue is not None:
+            await hold(self.session, self.queue)
+
     async def do_clean(self) -> None:
         from hsejobs_tui.flows import queue_acts
 

@@ -13,6 +13,7 @@ from hsejobs.control import why
 from hsejobs.errors import JobsError
 from hsejobs.model import FINISHED, JobRecord, State
 from hsejobs_tui.core import all_states
+from hsejobs_tui.core.alerts import held_text
 from hsejobs_tui.core.causes import asleep
 from hsejobs_tui.core.joblist import EMPTY, cause, figures, nothing, titled, what
 from hsejobs_tui.core.text import one_line, safe
@@ -62,7 +63,7 @@ class QueueView(Shares):
         self._queue, self.state = queue, state
         self.reverse = state is not None and state not in AHEAD
         self._editing_search = searching
-        self._paused = False
+        self._paused, self._held = False, ""
         #: The job under the cursor as a whole, the last lines of its log, the first of its payload.
         self._peeked: tuple[JobRecord, list[str], list[str]] | None = None
         self._card: object = None
@@ -122,6 +123,8 @@ class QueueView(Shares):
             text.append(" PAUSED ", "reverse warn").append(" ")
         place = f"{min(rows.cursor + 1, rows.total):,} / {rows.total:,}"
         text.append(f"{place}, {order}")
+        if self._held:
+            text.append("  ").append(self._held, "bold warn")
         if rows.all_marked:
             text.append("  ALL selected", "bold")
         elif rows.marked:
@@ -134,6 +137,7 @@ class QueueView(Shares):
         """Draws the strip, the tabs, the search line and the job beside too."""
         stats = self.session.stats(self.queue)
         self._paused = bool(stats and stats.is_paused)
+        self._held = held_text(stats) if stats else ""
         if not self.query_text:
             self.rows.empty = self.nothing()
         wide = self.size.width >= BESIDE

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import huey_config
-from hsejobs.control import consumers, schedules, sharing, views, why
+from hsejobs.control import consumers, holding, schedules, sharing, views, why
 from hsejobs.control.actors import Actor
 from hsejobs.control.acts import Acts
 from hsejobs.control.audit import FileLog
@@ -43,6 +43,7 @@ from tests.conformance.steps import (
     Repair,
     Run,
     Schedules,
+    SetTask,
     SetTenant,
     Show,
     Step,
@@ -169,6 +170,8 @@ def act(acts: Acts, step: Step) -> Any:
             consumers.order(acts, step.act, [(step.queue, step.id)])
         case SetTenant():
             sharing.set_tenant(acts, step.queue, step.org, weight=step.weight)
+        case SetTask():
+            holding.set_task(acts, info_of(step.queue), step.task, paused=step.paused)
         case Undo():
             acts.one("remove", step.queue, step.id)
             last(acts.undo())
@@ -363,6 +366,9 @@ class Cli(Door):
             case SetTenant():
                 weight = str(step.weight)
                 return ["tenants", "set", step.org, "--queue", step.queue, "--weight", weight]
+            case SetTask():
+                flag = "--paused" if step.paused else "--resumed"
+                return ["tasks", "set", step.task, "--queue", step.queue, flag]
             case EraseTenant():
                 return ["tenants", "erase", step.org, "--yes"]
             case RemoveFile():

@@ -20,6 +20,7 @@ from tests.conformance.steps import (
     One,
     RemoveFile,
     Schedules,
+    SetTask,
     SetTenant,
     Show,
     Step,
@@ -121,6 +122,9 @@ class Http(Door):
             case SetTenant():
                 path = f"{step.queue}/tenants/{step.org}"
                 return call("PUT", path, who, {"weight": step.weight})
+            case SetTask():
+                path = f"{step.queue}/tasks/{step.task}"
+                return call("PUT", path, who, {"paused": step.paused})
             case RemoveFile():
                 return call("DELETE", f"{step.queue}/jobs/{step.id}/artifact", who)
             case Schedules():

@@ -132,6 +132,15 @@ class SetTenant:
 
 
 @dataclass(frozen=True)
+class SetTask:
+    """Holds a task of a queue, or lets it go."""
+
+    queue: str
+    task: str
+    paused: bool
+
+
+@dataclass(frozen=True)
 class EraseTenant:
     """Erases an organization."""
 
@@ -175,6 +184,7 @@ Act = (
     | Circuit
     | Workers
     | Run
+    | SetTask
     | SetTenant
     | Supersede
     | EraseTenant

@@ -26,6 +26,7 @@ from tests.conformance.steps import (
     RemoveFile,
     Repair,
     Run,
+    SetTask,
     SetTenant,
     Supersede,
     Undo,
@@ -61,6 +62,12 @@ def _break(house: House, state: str) -> None:
 def _pause(house: House, state: str) -> None:
     if state == "paused":
         house.world.writer.pause(QUEUE)
+
+
+def _hold(house: House, state: str) -> None:
+    if state == "paused":
+        house.doors["python"].ask(SetTask(QUEUE, "deliver_webhook", True), Who())
+        house.world.forget_audit()
 
 
 def _circuit(house: House, state: str) -> None:
@@ -151,6 +158,13 @@ CELLS: dict[str, Cells] = {
         ("python", "cli", "http"),
         ("none",),
         lambda house, state: None,
+    ),
+    "tasks set": Cells(
+        SetTask(QUEUE, "deliver_webhook", True),
+        ALL,
+        ("running", "paused"),
+        _hold,
+        counts={"paused": 0},
     ),
     "tenants erase": Cells(EraseTenant("org-1"), ("cli",), codes=ORG_BUSY, queue=None),
     "run": Cells(
@@ -258,6 +272,7 @@ def test_a_command_asks_before_what_destroys(name: str, doors: House) -> None:
 def test_the_tui_offers_what_the_acts_allow() -> None:
     by_id = {one.id: one for one in COMMANDS}
     named = {
+        "tasks set": "hold",
         "run": "run_now",
         "circuit open": "circuit_open",
         "circuit close": "circuit_close",

@@ -147,6 +147,10 @@ def test_before_a_consumer_runs(doors: Doors) -> None:
     own = jobs.hold.add({}, organization_id="org-2")
     Shares(runtime().redis, PREFIX).set("causes", "org-2", paused=True)
     doors.wait("causes", own.id, "tenant_paused")
+    jobs.huey.set_task("hold", paused=True)
+    doors.wait("causes", second.id, "task_paused")
+    jobs.huey.set_task("hold", paused=False)
+    doors.wait("causes", second.id, "no_worker")
 
 
 def test_what_a_consumer_leaves_waiting(

@@ -28,6 +28,7 @@ from hsejobs.store.registry import QueueInfo, ScheduleInfo, TaskInfo
 from hsejobs.store.verify import RecordVerifier
 from hsejobs.store.work import WorkerStore
 from hsejobs.store.write import JobWriter, NewJob, Seen
+from tests.control.held import set_task
 from tests.control.ordering import ORDERINGS
 from tests.control.superseding import supersede
 from tests.support.waiting import tick
@@ -377,6 +378,7 @@ BINDINGS: dict[str, tuple[Callable[[Stage], None], ...]] = {
     "remove file": (remove_file,),
     "supersede": (supersede,),
     "tenants set": (set_tenant,),
+    "tasks set": (set_task,),
     "tenants erase": (erase,),
     "repair": (repair,),
     "enqueue": (enqueue,),

@@ -229,10 +229,12 @@ def test_clean_is_limited_to_the_own_organization(role: str, jobs: Jobs) -> None
 
 @pytest.mark.parametrize("role", ROLES)
 def test_routes_for_operators_only(role: str, jobs: Jobs) -> None:
-    assert len(OPERATORS) == 11
+    assert len(OPERATORS) == 13
     for method, path in OPERATORS:
-        url = path.removeprefix("/api/jobs").format(queue="email", organization_id="org-1")
-        body: dict[str, Any] = {"json": {"weight": 2}} if method == "PUT" else {}
+        names = {"queue": "email", "organization_id": "org-1", "task": "send_email"}
+        url = path.removeprefix("/api/jobs").format(**names)
+        sent = {"paused": True} if "tasks" in path else {"weight": 2}
+        body: dict[str, Any] = {"json": sent} if method == "PUT" else {}
         if url == "/marks":
             body = {"json": {"text": "deploy 4f1c"}}
         success = 201 if url == "/marks" else 200
@@ -274,6 +276,7 @@ def test_only_open_routes_need_no_token(jobs: Jobs) -> None:
             token="a.b",
             name=name,
             organization_id="org-1",
+            task="send_email",
             path="failures",
             act="pause",
             job="a",

@@ -34,6 +34,8 @@ CHANGING = (
     ".total",
     ".rate",
     ".share",
+    ".pausedAt",
+    ".pausedBy",
 )
 
 

@@ -11,6 +11,7 @@ PROMISES = ("store/test_promises.py",)
 AGAIN = ("store/test_sent_again.py",)
 LIFE = ("store/test_life.py",)
 CANCEL = ("store/test_cancel.py",)
+HELD = ("store/test_held.py",)
 
 
 def lua(what: str, name: str, old: str, new: str, tests: tuple[str, ...] = ACTS) -> Mutant:
@@ -30,6 +31,23 @@ MUTANTS = (
     lua(
         "a cancelled job is claimed", "lib/claim", "== 'w' and job[15] then", "== 'x' then", CANCEL
     ),
+    lua(
+        "a held task is claimed",
+        "lib/claim",
+        "and share()[TASKS] and put_aside",
+        "and false and put_aside",
+        HELD,
+    ),
+    lua("jobs do not come back", "lib/claim", "share()[TASKS] then set_back()", "false then", HELD),
+    lua(
+        "a new job passes those that are aside",
+        "lib/held",
+        "if not first[1] or",
+        "if true or",
+        HELD,
+    ),
+    lua("a lock is kept for a held job", "lib/held", "  free_locks(id, nil, job[2])\n", "", HELD),
+    lua("a removed job stays aside", "lib/delete", "    leave_aside(id, job[4] or '')\n", "", HELD),
     lua("a member cancels everybody's", "cancel", "if owner ~= '' and job[3]", "if job[9]", CANCEL),
     lua("fail takes any token", "fail", "if job[2] ~= token then", "if not job[2] then"),
     lua(

@@ -61,6 +61,8 @@ class Life(Working):
             assert refused == [RefusedJob(job_id, job.state.letter)]
         elif job.cancelled:
             assert refused == [RefusedJob(job_id, "again")]
+            # Without a living worker, it ends now.
+            self.model.cancel(job)
         else:
             assert refused == []
             self.model.cancel(job)
@@ -92,7 +94,6 @@ class Life(Working):
         else:
             self.writer.restore(removed, org)
             self.model.jobs[job.id] = job
-            job.checkpoint = None
             self.gone.remove((removed, job))
 
     @rule(

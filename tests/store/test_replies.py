@@ -15,6 +15,7 @@ from hsejobs.model import State
 from hsejobs.store import scripts
 from hsejobs.store.audits import begin
 from hsejobs.store.client import RedisClient
+from hsejobs.store.holds import Holds
 from hsejobs.store.read import JobReader
 from hsejobs.store.replies import CODES, Reply, classify, code_of, explained
 from hsejobs.store.shares import Shares
@@ -166,6 +167,7 @@ def _calls(work: WorkerStore, writer: JobWriter) -> dict[str, Callable[[], bool]
         "cancel": lambda: writer.cancel_many("q", [two[0], six[0]], Cancel("ann", "late")) == [],
         "pause": lambda: writer.pause("q") is True,
         "tenant_set": lambda: Shares(writer.redis, "t").set("q", "org-1", paused=True) is True,
+        "task_set": lambda: Holds(writer.redis, "t").set("q", "m.x", paused=True, who="a") is True,
         "remove": lambda: writer.remove("q", four[0]).id == four[0],
         "clean": lambda: writer.clean("q", State.COMPLETED, 0) == 1,
         "obliterate": lambda: writer.obliterate("q", force=True) >= 1,

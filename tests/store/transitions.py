@@ -216,6 +216,7 @@ OTHERS = frozenset(
         "stats",
         "stray",
         "tally",
+        "task_set",
         "tenant_set",
         "tenants",
         "unknown",

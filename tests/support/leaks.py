@@ -36,6 +36,7 @@ _STAY = {
     "turns:keys",
     "share",
     "tenants",
+    "tasks",
     "history",
 }
 _EXPIRE = (
@@ -68,7 +69,9 @@ _EXPIRE = (
     "expected",
 )
 #: Sorted sets of jobs that do not depend on their states.
-_OF_JOBS = tuple(SUFFIXES[name] for name in ("waiters", "keyactive", "keywaits", "kids"))
+_OF_JOBS = tuple(
+    SUFFIXES[name] for name in ("waiters", "keyactive", "keywaits", "taskwaits", "kids")
+)
 _BASE = re.compile(r"(?P<base>[^{}]+:\{[^{}]+\}:)(?P<rest>.*)", re.DOTALL)
 
 Index = dict[str, float]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hsejobs.store.holds import HeldTask
 from hsejobs.store.minutes import Minute
 from hsejobs.store.read import QueueStats
 from hsejobs.store.read_live import Server, Snapshot
@@ -48,6 +49,12 @@ def test_each_rule_and_its_level() -> None:
     assert _rules(_snapshot(_stats(waiting=1, **alone))) == [("critical", "no_worker")]
     assert _rules(_snapshot(_stats(waiting=900, **alone))) == [("critical", "no_worker")]
     assert _rules(_snapshot(_stats(waiting=900, is_paused=True))) == [("note", "paused")]
+    held = [HeldTask("m.send", NOW - 720_000, "ann", 3), HeldTask("m.sort", NOW, "bob", 0)]
+    [one] = active_alerts(_snapshot(_stats(held_tasks=held[:1])), Limits())
+    told = (one.level, one.rule, one.what, one.todo)
+    assert told == ("note", "task_held", "task send held by ann 12m, 3 jobs wait", "H lets it go")
+    [one] = active_alerts(_snapshot(_stats(held_tasks=held)), Limits())
+    assert one.what == "2 tasks held, 3 jobs wait"
     assert _rules(_snapshot(_stats(waiting=1, oldest_waiting=600_001))) == [("warning", "oldest")]
     assert _rules(_snapshot(_stats(), stalled={"mail": 2})) == [("warning", "stalled")]
     few, half = Minute(completed=8, failed=1), Minute(completed=5, failed=6)

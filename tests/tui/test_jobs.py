@@ -316,16 +316,16 @@ async def test_a_hold_does_what_its_question_said(stage: Stage) -> None:
     stage.add("job-1", org="org-1")
     shares = Shares(stage.redis, "t")
     async with opened(stage, "enter", "H") as pilot:
-        await shows(pilot, "Hold org-1 in mail?", "One task of a queue cannot be held")
+        await shows(pilot, "Hold in mail", "Hold the organization org-1", "Jobs that run finish")
         # A colleague held it meanwhile: the answer does not let it go.
         shares.set("mail", "org-1", paused=True)
-        await pilot.press("y")
+        await pilot.press("2")
         await says(pilot, "org-1 is held in mail; 1 job waits")
         assert shares.get("mail", "org-1").paused
         await shows(pilot, "(tenant_paused)")
         await pilot.press("H")
-        await shows(pilot, "Let org-1 go in mail?")
-        await pilot.press("y")
+        await shows(pilot, "Let the organization org-1 go")
+        await pilot.press("2")
         await says(pilot, "org-1 is let go")
         assert not shares.get("mail", "org-1").paused
     assert '"act": "tenants set"' in (stage.home / "audit.log").read_text()

@@ -4,7 +4,7 @@
 -- returns: the new state: "d", or "w" if the lock was free by now; "k" failed, because it was cancelled; "r" refused
 -- errors: none
 -- full server: runs
--- include: base share turns noting? limits? place rate? keyed? costs? locks failures? cancel?
+-- include: base share turns noting? limits? place rate? keyed? costs? locks held? failures? cancel?
 local id, token, lock = ARGV[1], ARGV[2], ARGV[3]
 local key, waiters = base .. K.job .. id, base .. K.waiters .. lock
 local job = read(key, 'st', 'tk', 'o', 'am', 'sc', 'lk', 'p', 'cl')

@@ -9,7 +9,7 @@
 --       (has left the state since and come back) or the letter of the state it is in
 -- errors: none
 -- full server: runs
--- include: base share turns noting? limits? place rate? keyed? costs? locks? version asked failures cancel audit?
+-- include: base share turns noting? limits? place rate? keyed? costs? locks? held? version asked failures cancel audit?
 local only, owner, ask, out, marked = ARGV[1], ARGV[2], ARGV[5], {}, false
 -- Also of jobs that the actor may not see or touch, which leave no trace.
 local settled = { ok = true, missing = true, forbidden = true }

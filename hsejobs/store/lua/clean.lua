@@ -10,7 +10,7 @@
 --       id and version}
 -- errors: none
 -- full server: runs by itself
--- include: base share turns noting? limits? place rate? keyed? locks? settle? family? delete version asked audit?
+-- include: base share turns noting? limits? place rate? keyed? locks? held? settle? family? delete version asked audit?
 local state, only, counting, listing = ARGV[1], ARGV[2], ARGV[7] ~= '0', ARGV[7] == '2'
 -- Counting writes nothing.
 if not counting then begin() end

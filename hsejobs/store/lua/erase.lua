@@ -3,7 +3,7 @@
 -- ARGV: organization; each: id
 -- returns: {removed, running}
 -- errors: none
--- include: base share turns noting? limits? place rate? keyed? locks? family? delete
+-- include: base share turns noting? limits? place rate? keyed? locks? held? family? delete
 local removed, running, gone = 0, 0, {}
 for a = 2, #ARGV do
   -- A key that is not a hash belongs to another program: remove it from the index, keep the key.

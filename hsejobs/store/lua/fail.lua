@@ -7,7 +7,7 @@
 --       (the token does not hold the job)
 -- errors: none
 -- full server: runs
--- include: base share turns noting? limits? place rate? keyed? costs? locks? bucket backoff failures cancel?
+-- include: base share turns noting? limits? place rate? keyed? costs? locks? held? bucket backoff failures cancel?
 local OUTSIDE = { timeout = true, out_of_memory = true, unknown_task = true, sealed = true }
 -- Somebody's decision, which says nothing about the task: see `cx` in docs/redis-keys.md.
 local DECIDED = { cancelled = true, revoked = true }

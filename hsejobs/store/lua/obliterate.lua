@@ -8,7 +8,7 @@
 --       jobs the queue has left}, or {-1, active jobs} if jobs run and force is not set
 -- errors: none
 -- full server: runs
--- include: base share turns noting? limits? place rate? keyed? locks settle? family? delete version asked audit?
+-- include: base share turns noting? limits? place rate? keyed? locks held? settle? family? delete version asked audit?
 handing = false
 local states, limit, everything = ARGV[1], whole(ARGV[3], 1), ARGV[4] == '1'
 local asked, at, offset = whole(ARGV[5], now_ms), whole(ARGV[6], 1), whole(ARGV[7], 0)
@@ -86,7 +86,10 @@ if everything then
       base .. K.revoked, base .. K.ended, base .. K.cancels, base .. K.sentback, base .. K.slots, base .. K.lastruns, base .. K.lastends,
       base .. K.unowned, base .. K.turns, base .. K.rested, base .. K.parked, base .. K.keyparked, base .. K.starts,
       base .. K.orgs, base .. K.orgswalk, base .. K.tenants)
-    redis.call('HDEL', base .. K.share, 'x')
+    local held = redis.call('HGETALL', base .. K.tasks)
+    for i = 1, #held, 2 do redis.call('UNLINK', base .. K.taskwaits .. held[i]) end
+    redis.call('UNLINK', base .. K.tasks)
+    redis.call('HDEL', base .. K.share, 'x', 'h')
     -- What was counted stays: it is the history of the queue, and no sum may fall. Its tenants begin again.
     redis.call('HSET', base .. K.history, 'o', int(minute))
     for at = minute - MINUTE_TTL / 60, math.min(taken, minute) do redis.call('UNLINK', base .. K.busiest .. int(at)) end

@@ -7,7 +7,7 @@
 --       cancelled, "r" refused, or "x" if that is limit_ms or more: nothing is changed
 -- errors: none
 -- full server: runs
--- include: base share turns noting? limits? place rate? keyed? costs? locks? failures? cancel? sentback
+-- include: base share turns noting? limits? place rate? keyed? costs? locks? held? failures? cancel? sentback
 local id, token, code = ARGV[1], ARGV[2], ARGV[5]
 local key = base .. K.job .. id
 local job = read(key, 'st', 'tk', 'o', 'am', 'pf', 'ec', 'bs', 'n', 'cl', 'lk', 'pt')

@@ -4,7 +4,7 @@
 -- returns: how many their token still held: all others are skipped
 -- errors: none
 -- full server: runs
--- include: base share turns noting? limits? place rate? keyed? costs? locks? failures? cancel?
+-- include: base share turns noting? limits? place rate? keyed? costs? locks? held? failures? cancel?
 local released = 0
 for a = 1, #ARGV, 2 do
   local id = ARGV[a]

@@ -8,7 +8,7 @@
 --       absent strings are ''
 -- errors: none
 -- full server: runs
--- include: base share turns noting? limits? place rate? keyed? locks? version record family? delete asked audit?
+-- include: base share turns noting? limits? place rate? keyed? locks? held? version record family? delete asked audit?
 local only, out = ARGV[1], {}
 for a = 3, #ARGV, 2 do
   local id, seen = ARGV[a], ARGV[a + 1]

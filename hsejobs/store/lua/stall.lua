@@ -4,7 +4,7 @@
 -- returns: the new state of each: "waiting", "failed", "cancelled" (failed) or "refused"
 -- errors: none
 -- full server: runs
--- include: base share turns noting? limits? place rate? keyed? costs? locks? settle? failures? cancel? stall
+-- include: base share turns noting? limits? place rate? keyed? costs? locks? held? settle? failures? cancel? stall
 local became = {}
 for a = 2, #ARGV, 2 do
   local id = ARGV[a]

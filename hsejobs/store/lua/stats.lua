@@ -4,7 +4,8 @@
 --   organization '' for all; minutes: how many, the current one included, at most 180
 -- returns: {waiting, active, delayed, completed, failed, when it was paused in Redis ms or 0, ms since the longest
 --       waiting job began to wait or -1, ms until the next delayed job or -1, live consumers, Redis time in ms,
---       then for each minute, newest first, its flat hash}
+--       the held tasks, then for each minute, newest first, its flat hash}; of each held task its name, "<since in ms>
+--       <who>" and how many of its jobs are aside; for one organization without <who> and with 0
 -- errors: none
 -- read only
 -- include: base oldest
@@ -20,9 +21,19 @@ local first = redis.call('ZRANGE', name('d'), 0, 0, 'WITHSCORES')
 out[8] = first[2] and within(first[2], now_ms, now_ms + LONGEST_MS, now_ms) - now_ms or -1
 out[9] = redis.call('ZCOUNT', base .. K.workers, int(now_ms - 15000), '+inf')
 out[10] = now_ms
+local tasks, found = {}, redis.call('HGETALL', base .. K.tasks)
+for i = 1, #found, 2 do
+  if found[i + 1] ~= '' then
+    tasks[#tasks + 1] = found[i]
+    -- Who acted on all organizations, and how many jobs these have, is not shown to one of them.
+    tasks[#tasks + 1] = only == '' and found[i + 1] or string.match(found[i + 1], '^%d+')
+    tasks[#tasks + 1] = only == '' and redis.call('ZCARD', base .. K.taskwaits .. found[i]) or 0
+  end
+end
+out[11] = tasks
 for back = 0, within(ARGV[2], 0, 180, 0) - 1 do
   local key = base .. K.minute .. (minute - back)
   if only ~= '' then key = key .. ':' .. only end
-  out[11 + back] = redis.call('HGETALL', key)
+  out[12 + back] = redis.call('HGETALL', key)
 end
 return out

@@ -5,13 +5,13 @@
 --   limit: maximum of due jobs, stall_limit: of stalled jobs, at most 500 each, 0 for none; stall_until: Redis
 --   time in ms after which this call ends no leases: it may have waited in a server that hung, with
 --   the renewals queued behind it.
--- returns: {jobs moved to waiting, ms until the next delayed job is due or -1, the stalled ids,
+-- returns: {jobs moved to waiting or back to their places there, ms until the next delayed job is due or -1, the stalled ids,
 --       what became of each ("waiting", "failed" or "cancelled"), Redis time in ms,
 --       id and token of each active job that is cancelled, the ids of jobs that were ended from outside and
 --       whose chord does not know it yet}
 -- errors: none
 -- full server: runs
--- include: base share turns noting? limits? place rate? keyed? costs? locks? settle? due failures? cancel? stall upkeep orgs
+-- include: base share turns noting? limits? place rate? keyed? costs? locks? held? settle? due failures? cancel? stall upkeep orgs
 local max_stalls, limit = whole(ARGV[1], 0), within(ARGV[2], 1, 500, 1)
 local stall_limit = within(ARGV[3], 0, 500, 0)
 if now_ms > whole(ARGV[4], 0) then stall_limit = 0 end
@@ -27,6 +27,7 @@ for _, id in ipairs(dead) do
 end
 local opens, key_opens_at = keep_turns(limit), wake_keys(limit)
 if key_opens_at and (not opens or key_opens_at < opens) then opens = key_opens_at end
+if share()[TASKS] then moved = moved + set_back(limit) end
 if (moved > 0 or #stalled > 0) and redis.call('ZCARD', base .. K.waiting) > 0 then ring() end
 local next_due = -1
 local first = redis.call('ZRANGE', base .. K.delayed, 0, 0, 'WITHSCORES')

@@ -5,7 +5,7 @@
 --   organization: in whose index the id was found, or ''; entry: lib/audit
 -- returns: for each id {codes separated by spaces, 1 if repaired or 0}
 -- errors: none
--- include: base share turns noting? limits? place rate? keyed? costs? locks? family? delete failures? cancel? inspect audit?
+-- include: base share turns noting? limits? place rate? keyed? costs? locks? held? family? delete failures? cancel? inspect audit?
 local repair, out, wakes, faulty = ARGV[1] == '1', {}, false, false
 
 -- An entry or a value without a record. A key that is not a hash is not deleted: another program wrote it.

@@ -8,7 +8,7 @@
 --   priority, how many parties it stands for times 1000}
 -- errors: none
 -- read only
--- include: base share turns limits keyed costs locks ahead
+-- include: base share turns limits keyed costs locks held ahead
 local id = ARGV[2]
 local job = read(base .. K.job .. id, 'st', 'o', 'n', 'sc', 'ra', 'am', 'pf', 'ec', 'lk', 'cl', 'aa', 'wy', 'ky', 'p')
 local state, org = job[1], job[2]
@@ -93,6 +93,8 @@ if state == 'a' then
   return { facts, parties }
 end
 tell('paused', is_paused() and 1 or 0)
+local aside = share()[TASKS] and held_task(job[3] or '')
+if aside and aside.held then tell('task_held', aside.by) end
 tell_consumers()
 if state == 'd' then
   local lock = locks_of(job[9])[1]

@@ -1,4 +1,4 @@
-"""Commands of the queue and job screens: shares, exports, comparing, holding, editing, following."""
+"""Commands of the queue and job screens: shares, exports, comparing, editing, following."""
 
 from __future__ import annotations
 
@@ -53,16 +53,6 @@ COMMANDS: tuple[Command, ...] = (
         "Edit a failed job and run the copy instead; the failed one is marked as superseded.",
         ("queue", "job"),
         writes=True,
-        footer=False,
-    ),
-    Command(
-        "hold",
-        "H",
-        "Hold/let go",
-        "Hold the organization of the job in this queue, or let it go: none of its jobs start.",
-        ("queue", "job"),
-        writes=True,
-        whole=True,
         footer=False,
     ),
     Command(

@@ -24,6 +24,16 @@ COMMANDS: tuple[Command, ...] = (
         whole=True,
     ),
     Command(
+        "hold",
+        "H",
+        "Hold/let go",
+        "Hold a task, or a job's organization, in the queue: its running jobs finish; or let it go.",
+        ("overview", "queue", "job", "failures", "alerts"),
+        writes=True,
+        whole=True,
+        footer=False,
+    ),
+    Command(
         "drain",
         "X",
         "Drain",

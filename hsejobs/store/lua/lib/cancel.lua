@@ -27,6 +27,7 @@ local function end_cancelled(id, state, entry, us)
   if job[7] then free_locks(id, job[4], job[7]) end
   if state == 'a' then left_active(id, org, us or (now_ms - whole(job[3], now_ms)) * 1000) end
   if state == 'w' and job[8] then key_gone(id, job[9] or '', job[8]) end
+  if state == 'w' then leave_aside(id, job[9] or '') end
   redis.call('ZREM', base .. K.cancels, id)
   redis.call('HSET', key, 'st', 'f', 'ec', 'cancelled', 'ft', NOW)
   redis.call('RPUSH', base .. K.errors .. id, cjson.encode(entry))

@@ -1,6 +1,6 @@
 -- Claims up to `n` jobs: lease, token, attempt. A job that stalled before is claimed alone.
 local FIELDS = { 'n', 'am', 'ax', 'bo', 'to', 'o', 'u', 'sl', 'ws', 'ct', 'p', 'x', 'sg', 'st', 'cl', 'ky' }
--- How many jobs one claim parks at most.
+-- How many jobs one claim parks or puts aside at most.
 local MOST_PARKED = 200
 
 -- Whether the claim was resent meanwhile and answered: the caller no longer waits for this copy.
@@ -56,6 +56,7 @@ local function claim(n, token, lease_ms, again)
     n, most, window = allowed(n)
     if n < 1 then return {} end
   end
+  if share()[TASKS] then set_back() end
   -- A plain FIFO needs no turns unless tenants have limits.
   local limited = share()[TENANT] or share()[OVERRIDES]
   if limited and not share()[ON] then
@@ -129,6 +130,9 @@ local function claim(n, token, lease_ms, again)
     elseif state == 'w' and job[15] then
       -- Put back by a repair, or by a release that knows no cancel.
       end_cancelled(id, 'w')
+      if one then skip(one) end
+    elseif state == 'w' and share()[TASKS] and put_aside(id, job[1] or '', org) then
+      parks = parks + 1
       if one then skip(one) end
     elseif state == 'w' and job[16] and not key_room(job[1] or '', job[16]) then
       park_job(id, job[1] or '', job[16], org, redis.call('ZSCORE', waiting, id))

@@ -32,6 +32,7 @@ local function delete_job(id, state, org, keep_ms)
   if state ~= 'c' and state ~= 'f' then
     local job = read(base .. K.job .. id, 'tk', 'lk', 'ky', 'n')
     if job[3] then key_gone(id, job[4] or '', job[3]) end
+    leave_aside(id, job[4] or '')
     if job[2] then free_locks(id, job[1], job[2]) end
   end
   local family = read(base .. K.job .. id, 'fa')[1]

@@ -62,7 +62,9 @@ local function inspect(id, found_org)
     fault('two_indexes')
   end
   local good = not places[state] or good_score(state, places[state])
-  if good and state == 'w' and whole(places.w, 0) >= BEHIND then good = job[21] and is_parked(id, job[20] or '', job[21]) end
+  if good and state == 'w' and whole(places.w, 0) >= BEHIND then
+    good = (job[21] and is_parked(id, job[20] or '', job[21])) or is_aside(id, job[20] or '')
+  end
   if not good then fault('bad_score') end
   found.bad = {}
   for name, rule in pairs(NUMBERS) do

@@ -1,12 +1,12 @@
 -- How a queue is shared: rules, written by consumers, and the state of turns and limits, which scripts keep.
--- Waiting jobs at the limit of their key have scores above BEHIND.
+-- Waiting jobs at the limit of their key, and those of held tasks, have scores above BEHIND.
 local BEHIND = 6 * PRIORITY_SPAN
 local LATEST_TIME = PRIORITY_SPAN - 1
 
 -- The fields of `share` that most scripts need: rules (plain FIFO, limit, rate, limit of a tenant, overrides exist)
--- and state (turns are in use; up to which number jobs were added before that; members are parked).
-local FIFO, LIMIT, RATE, TENANT, OVERRIDES, ON, OLD, PARKED = 1, 2, 3, 4, 5, 6, 7, 8
-local SHARE = { 'f', 'l', 'r', 't', 'x', 'on', 's', 'p' }
+-- and state (turns are in use; up to which number jobs were added before that; members are parked; tasks are held).
+local FIFO, LIMIT, RATE, TENANT, OVERRIDES, ON, OLD, PARKED, TASKS = 1, 2, 3, 4, 5, 6, 7, 8, 9
+local SHARE = { 'f', 'l', 'r', 't', 'x', 'on', 's', 'p', 'h' }
 local shared
 -- The virtual times of the last one served, by priority.
 local times = {}
@@ -14,9 +14,9 @@ local times = {}
 -- `priority`: the one whose virtual time is read with it, if this is the first call.
 local function share(priority)
   if not shared then
-    if priority then SHARE[PARKED + 1] = 'v' .. priority end
+    if priority then SHARE[TASKS + 1] = 'v' .. priority end
     shared = read(base .. K.share, unpack(SHARE))
-    if priority then times[priority] = within(shared[PARKED + 1], 0, LATEST_TIME, 0) end
+    if priority then times[priority] = within(shared[TASKS + 1], 0, LATEST_TIME, 0) end
     shared[FIFO] = shared[FIFO] == '0'
   end
   return shared

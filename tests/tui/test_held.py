@@ -1,0 +1,66 @@
+"""Holding a task, and letting it go: from a job, an error, the overview and the alerts."""
+
+from __future__ import annotations
+
+import pytest
+
+from hsejobs.store.holds import Holds
+from tests.support.waiting import tick
+from tests.tui.conftest import Stage
+from tests.tui.driving import ALL, shows
+from tests.tui.test_jobs import failed, opened, says
+
+pytestmark = pytest.mark.anyio
+#: The keys to the failures, the overview, a queue and a job.
+PLACES = (("2",), (), ("enter",), ("enter", "enter"))
+
+
+async def test_the_task_of_a_job_is_held_and_let_go(stage: Stage) -> None:
+    stage.add("job-1", org="org-1")
+    holds = Holds(stage.redis, "t")
+    async with opened(stage, "enter", "H") as pilot:
+        await shows(pilot, "1 Hold the task")
+        await pilot.press("enter")
+        await says(pilot, "is held in mail: its running jobs finish; H lets it go")
+        [held] = holds.of("mail")
+        await shows(pilot, "held by", "(task_paused)")
+        await pilot.press("escape", "H")
+        await shows(pilot, "1 Let the task", "held by")
+        # A colleague let it go and held it again: that hold was not asked about.
+        tick(stage.redis)
+        for paused in (False, True):
+            holds.set("mail", held.task, paused=paused, who="bob")
+        await pilot.press("enter")
+        await says(pilot, "was held or let go since it was shown")
+        assert holds.of("mail")
+        await pilot.press("H", "enter")
+        await says(pilot, "is let go in mail")
+        assert not holds.of("mail")
+    assert '"act": "tasks set"' in (stage.home / "audit.log").read_text()
+
+
+async def test_a_task_is_held_from_everywhere_and_let_go_as_near(stage: Stage) -> None:
+    failed(stage, "job-1", "no such address")
+    stage.add("job-2")
+    holds = Holds(stage.redis, "t")
+    for keys in PLACES if ALL else PLACES[:1]:
+        async with opened(stage, *keys, "H") as pilot:
+            await shows(pilot, "1 Hold the task")
+            await pilot.press("enter")
+            await says(pilot, "is held in mail")
+            [held] = holds.of("mail")
+            await pilot.press("5")
+            await shows(pilot, f"task {held.task.rpartition('.')[2]} held by", "H lets it go")
+            await pilot.press("H")
+            await shows(pilot, "1 Let the task")
+            await pilot.press("enter")
+            await says(pilot, "is let go in mail")
+            assert not holds.of("mail")
+
+
+async def test_the_queue_s_head_says_that_a_task_is_held(stage: Stage) -> None:
+    stage.add("job-1")
+    name = stage.reader.job("mail", "job-1").name
+    Holds(stage.redis, "t").set("mail", name, paused=True, who="ann")
+    async with opened(stage, "enter") as pilot:
+        await shows(pilot, f"task {name.rpartition('.')[2]} held by ann")
