@@ -66,9 +66,10 @@ async def _offered(session: Session, info: QueueInfo, tasks: Sequence[str]) -> l
 
 def _failed(session: Session, queue: str) -> dict[str, int]:
     """How many jobs of each task failed in the window."""
-    start, end = session.bounds
-    times = {"start": iso_time(start), "end": iso_time(end)}
-    past = session.source.history([queue], by=By.TASK.value, brief=True, marks=False, **times)
+    start, end = map(iso_time, session.bounds)
+    past = session.source.history(
+        [queue], start=start, end=end, by=By.TASK.value, sums=True, brief=True, marks=False
+    )
     return {one.name or "": sum(at.failed for _, at in one.points) for one in past.series}
 
 
