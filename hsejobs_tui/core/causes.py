@@ -82,15 +82,15 @@ def read_causes(
 ) -> Causes:
     """The causes for the ``worst`` queues. Blocks. Raises RedisUnavailable, Forbidden."""
     found = Causes(circuits=source.circuits())
-    is_open = any(one.state != "closed" for one in found.circuits)
+    is_open = [one.name for one in found.circuits if one.state != "closed"]
     for stats in seen.queues:
         if source.options.member:
             # Members may not read the audit log.
             continue
         if stats.is_paused and (who := source.paused_by(stats.name, stats.paused_at)):
             found.paused_by[stats.name] = who
-        if stats.delayed and is_open and (held := source.held(stats.name)).jobs:
-            found.held[stats.name] = _named(held, found.circuits)
+        if stats.delayed and is_open and (held := source.held(stats.name, is_open)).jobs:
+            found.held[stats.name] = held
     for queue in worst[:MOST_QUEUES]:
         if filler := _filler(source, seen, queue):
             found.fillers[queue] = filler
@@ -107,14 +107,6 @@ def _last_hour(past: Past, now: int) -> Past:
         return past
     end = now // MINUTE_MS * MINUTE_MS + MINUTE_MS
     return Past(end - HOUR, end, MINUTE_MS, {}, past.marks)
-
-
-def _named(held: Held, circuits: Sequence[Circuit]) -> Held:
-    """With the whole names of the circuits: a job's record has only the beginning."""
-    names = {
-        one.name for one in circuits if one.state != "closed" and one.name.startswith(held.circuits)
-    }
-    return held._replace(circuits=tuple(sorted(names))) if names else held
 
 
 def read_users(source: LiveSource, past: Past) -> list[tuple[str, float]]:

@@ -89,7 +89,8 @@ def advice(
 def _hosts(causes: Causes, queue: str) -> str:
     """The servers whose circuits hold jobs of the queue, as far as the session may see them."""
     known = {one.name: one.host for one in causes.circuits}
-    names = [known[one] for one in causes.held[queue].circuits if one in known]
+    # Organizations have circuits of their own for the same host.
+    names = list(dict.fromkeys(known[one] for one in causes.held[queue].circuits if one in known))
     return safe(
         ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else ""), 120
     )

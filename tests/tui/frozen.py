@@ -285,7 +285,7 @@ class Frozen(LiveSource):
     def paused_by(self, queue: str, paused_at: int | None) -> str | None:
         return "ann"
 
-    def held(self, queue: str) -> Held:
+    def held(self, queue: str, circuits: Sequence[str]) -> Held:
         return Held(2 * (queue == "webhooks"), ("webhook:org-1:hooks.example.com:443",))
 
     def marks(self, start: int, end: int) -> list[Mark]:
