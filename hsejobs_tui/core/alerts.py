@@ -123,9 +123,7 @@ def _circuit_alert(host: str, found: list[Circuit]) -> Alert:
         "circuit",
         host,
         f"{whose} {state}: calls are postponed",
-        f"c closes {'it' if one else 'them'} (6)"
-        if manual
-        else f"see {errors} (6)",
+        f"c closes {'it' if one else 'them'} (6)" if manual else f"see {errors} (6)",
         min((one.since for one in found if one.since), default=None),
     )
 

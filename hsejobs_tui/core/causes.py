@@ -13,6 +13,7 @@ from hsejobs.store.marks import Mark
 from hsejobs.store.minutes import Minute
 from hsejobs.store.periods import RETENTION
 from hsejobs.store.read_live import Snapshot
+from hsejobs_tui.core.crowds import Crowd
 from hsejobs_tui.core.past import MINUTE_MS, Past
 from hsejobs_tui.core.source import Held, LiveSource
 
@@ -61,6 +62,7 @@ class Causes:
     bursts: dict[str, Burst] = field(default_factory=dict)
     fillers: dict[str, Filler] = field(default_factory=dict)
     held: dict[str, Held] = field(default_factory=dict)
+    crowds: dict[str, Crowd] = field(default_factory=dict)
     paused_by: dict[str, str] = field(default_factory=dict)
     circuits: list[Circuit] = field(default_factory=list)
     users: list[tuple[str, float]] | None = None
@@ -91,6 +93,8 @@ def read_causes(
             found.paused_by[stats.name] = who
         if stats.delayed and is_open and (held := source.held(stats.name, is_open)).jobs:
             found.held[stats.name] = held
+        if stats.waiting and (crowd := source.crowd(stats.name, stats.waiting)) is not None:
+            found.crowds[stats.name] = crowd
     for queue in worst[:MOST_QUEUES]:
         if filler := _filler(source, seen, queue):
             found.fillers[queue] = filler

@@ -75,10 +75,16 @@ def advice(
         if first is None:
             why = "; ".join(_why(one.queue, causes, live=live))
             todo = safe(one.todo) if one.rule != "paused" or may_pause else ""
+            todo = _instead(one, causes) or todo
             made[one.queue] = Advice(one.level, safe(f"{one.queue}: {what}"), why, todo)
         else:
             also = f"{first.also}; {safe(what)}" if first.also else safe(what)
             made[one.queue] = first._replace(also=also)
+    for queue, crowd in causes.crowds.items():
+        # Somebody may have forgotten it. With an alert, it is among the causes.
+        if crowd.held_jobs and queue not in made and queue in by_name:
+            what = safe(f"{queue}: {crowd.held_text}")
+            made[queue] = Advice("note", what, "", "H lets it go (8)" if may_pause else "")
     for view in views:
         if view.held and view.level not in MARKS:
             why, what = _hosts(causes, view.name), safe(f"{view.name}: {view.held}")
@@ -96,8 +102,20 @@ def _hosts(causes: Causes, queue: str) -> str:
     )
 
 
+def _instead(one: Alert, causes: Causes) -> str:
+    """What to do about waiting jobs that are of one organization; '' for what the alert says."""
+    crowd = causes.crowds.get(one.queue)
+    if crowd is None or one.rule not in ("waiting", "oldest"):
+        return ""
+    if crowd.is_held:
+        return "H lets it go (8)"
+    return "hold or limit it (8), or add workers" if crowd.floods else ""
+
+
 def _why(queue: str, causes: Causes, *, live: bool) -> list[str]:
     found = []
+    if (crowd := causes.crowds.get(queue)) is not None:
+        found += [text for text in (crowd.held_text, crowd.flood_text) if text]
     if live and (burst := causes.bursts.get(queue)) is not None and burst.recent:
         found.append(_burst(burst))
     if (filler := causes.fillers.get(queue)) is not None:

@@ -24,8 +24,9 @@ from hsejobs.store.registry import QueueInfo, ScheduleInfo
 from hsejobs.store.shares import Shares, TenantPage
 from hsejobs.store.work import REASON_BYTES
 from hsejobs.store.write import Seen
-from hsejobs_tui.core import groups
+from hsejobs_tui.core import crowds, groups
 from hsejobs_tui.core.acting import actor_of
+from hsejobs_tui.core.crowds import Crowd
 from hsejobs_tui.core.options import Options
 
 if TYPE_CHECKING:
@@ -216,6 +217,12 @@ class LiveSource:
         reasons, more = self.postponed(queue, 200)
         found = [one for one in (circuit_of(reason, circuits) for reason in reasons) if one]
         return Held(len(found), tuple(sorted(set(found))), more)
+
+    def crowd(self, queue: str, waiting: int) -> Crowd | None:
+        """Whose jobs wait in a queue; None if none does, and in a session of one organization."""
+        if self.org is not None:
+            return None
+        return crowds.read(self.redis, self.options.prefix, queue, waiting)
 
     def tenants(self, queue: str, **place: Any) -> TenantPage:
         """A page of the organizations that share a queue, the busiest first; ``limit`` and ``cursor``.
