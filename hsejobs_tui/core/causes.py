@@ -10,8 +10,9 @@ from typing import NamedTuple
 from hsejobs.model import iso_time
 from hsejobs.store.circuits import Circuit
 from hsejobs.store.marks import Mark
-from hsejobs.store.minutes import Minute
+from hsejobs.store.minutes import Minute, percentile
 from hsejobs.store.periods import RETENTION
+from hsejobs.store.read import QueueStats
 from hsejobs.store.read_live import Snapshot
 from hsejobs_tui.core.crowds import Crowd
 from hsejobs_tui.core.past import MINUTE_MS, Past
@@ -30,6 +31,11 @@ HOUR, DAY = 3_600_000, 86_400_000
 STEP, KEPT = 10, RETENTION[10] * 1000
 #: ms after which a consumer without heartbeats is dead.
 DEAD = 30_000
+#: A job hangs, it seems, if it runs for so long (ms), and so many times as long as 99 % of what ran in the
+#: window, if those were enough to tell.
+HANGS, TIMES, ENOUGH = 120_000, 10, 20
+#: Lost workers of a queue, in five minutes, that are no accident.
+LOST = 2
 
 
 class Burst(NamedTuple):
@@ -55,6 +61,14 @@ class Filler(NamedTuple):
     task: str
 
 
+class Slow(NamedTuple):
+    """Jobs that run far longer than nearly all others of their queue. Times in ms."""
+
+    jobs: int
+    longest: int
+    usual: int
+
+
 @dataclass(slots=True, eq=False, repr=False)
 class Causes:
     """What was found, by queue; ``users``: organizations with their share of the running time, 0 to 1."""
@@ -63,6 +77,9 @@ class Causes:
     fillers: dict[str, Filler] = field(default_factory=dict)
     held: dict[str, Held] = field(default_factory=dict)
     crowds: dict[str, Crowd] = field(default_factory=dict)
+    slow: dict[str, Slow] = field(default_factory=dict)
+    #: How many times in five minutes a job lost its worker.
+    lost: dict[str, int] = field(default_factory=dict)
     paused_by: dict[str, str] = field(default_factory=dict)
     circuits: list[Circuit] = field(default_factory=list)
     users: list[tuple[str, float]] | None = None
@@ -89,6 +106,10 @@ def read_causes(
         if source.options.member:
             # Members may not read the audit log.
             continue
+        if slow := _slow(seen, stats, past):
+            found.slow[stats.name] = slow
+        if (lost := stats.window().stalled) >= LOST:
+            found.lost[stats.name] = lost
         if stats.is_paused and (who := source.paused_by(stats.name, stats.paused_at)):
             found.paused_by[stats.name] = who
         if stats.delayed and is_open and (held := source.held(stats.name, is_open)).jobs:
@@ -103,6 +124,23 @@ def read_causes(
             if burst is not None:
                 found.bursts[queue] = burst
     return found
+
+
+def _slow(seen: Snapshot, stats: QueueStats, past: Past | None) -> Slow | None:
+    """The jobs that seem to hang; None for none, or where nothing tells how long they run usually."""
+    ran = [
+        int(slot.get("runningFor") or 0)
+        for one in seen.workers.get(stats.name, ())
+        if int(str(one.get("heartbeatAge", 0))) <= DEAD
+        for slot in one.get("slots", ())
+        if slot
+    ]
+    if max(ran, default=0) < HANGS or past is None:
+        return None
+    runs = past.total(stats.name).run
+    usual = percentile(runs, 0.99) if sum(runs.values()) >= ENOUGH else None
+    late = [one for one in ran if usual is not None and one >= max(HANGS, TIMES * usual)]
+    return Slow(len(late), max(late), int(usual or 0)) if late else None
 
 
 def _last_hour(past: Past, now: int) -> Past:

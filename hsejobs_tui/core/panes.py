@@ -13,7 +13,7 @@ from hsejobs_tui.core.causes import Burst, Causes, Filler
 from hsejobs_tui.core.charts import Line, bar, line_chart, moment_text, percent, time_axis
 from hsejobs_tui.core.overview import MARKS, Figure, QueueView
 from hsejobs_tui.core.past import Past
-from hsejobs_tui.core.text import one_line, safe
+from hsejobs_tui.core.text import duration, one_line, safe
 
 #: Marks of what changed, and in ASCII.
 _SIGNS = {"deploy": ("▲", "^", "note"), "act": ("•", "*", ""), "alert": ("!", "!", "warn")}
@@ -86,6 +86,8 @@ def advice(
             what = safe(f"{queue}: {crowd.held_text}")
             made[queue] = Advice("note", what, "", "H lets it go (8)" if may_pause else "")
     for view in views:
+        if view.name not in made and (odd := _odd(view.name, causes)):
+            made[view.name] = Advice("note", safe(f"{view.name}: {odd}"), "", "see the workers (3)")
         if view.held and view.level not in MARKS:
             why, what = _hosts(causes, view.name), safe(f"{view.name}: {view.held}")
             made.setdefault(view.name, Advice("note", what, why, "see the circuits (6)"))
@@ -100,6 +102,19 @@ def _hosts(causes: Causes, queue: str) -> str:
     return safe(
         ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else ""), 120
     )
+
+
+def _odd(queue: str, causes: Causes) -> str:
+    """What is odd about the running jobs of a queue, long before anything has waited for long."""
+    found = []
+    if (slow := causes.slow.get(queue)) is not None:
+        jobs = f"{slow.jobs} jobs run" if slow.jobs > 1 else "a job runs"
+        found.append(
+            f"{jobs} for {duration(slow.longest)}, nearly all within {duration(slow.usual)}"
+        )
+    if lost := causes.lost.get(queue):
+        found.append(f"jobs lost their worker {lost} times in 5 minutes")
+    return "; ".join(found)
 
 
 def _instead(one: Alert, causes: Causes) -> str:
@@ -122,6 +137,8 @@ def _why(queue: str, causes: Causes, *, live: bool) -> list[str]:
         found.append(_filler(filler))
     if (held := causes.held.get(queue)) is not None and held.jobs:
         found.append(f"{held.jobs} held by the circuit of {_hosts(causes, queue)}")
+    if odd := _odd(queue, causes):
+        found.append(odd)
     return found
 
 
