@@ -31,8 +31,8 @@ HOUR, DAY = 3_600_000, 86_400_000
 STEP, KEPT = 10, RETENTION[10] * 1000
 #: ms after which a consumer without heartbeats is dead.
 DEAD = 30_000
-#: A job hangs, it seems, if it runs for so long (ms), and so many times as long as 99 % of what ran in the
-#: window, if those were enough to tell.
+#: A job seems to hang from this time on (ms), if that is this multiple of the time of 99 % of the runs in
+#: the window; and the runs that tell.
 HANGS, TIMES, ENOUGH = 120_000, 10, 20
 #: Lost workers of a queue, in five minutes, that are no accident.
 LOST = 2

@@ -180,7 +180,7 @@ def test_every_command_can_be_run_and_every_binding_is_in_the_table() -> None:
 
 def test_each_key_is_shown_as_it_is_on_the_keyboard() -> None:
     shown = {key for one in commands.COMMANDS for key in commands.keys_shown(one).split(" or ")}
-    # A name that Textual gives to a sign, such as exclamation_mark, tells nobody what to press.
+    # A name that Textual gives to a sign, such as exclamation_mark, does not tell what to press.
     assert [key for key in shown if len(key) > 1 and not key[0].isupper()] == []
     assert {"!", "@", "#", "?", "Ctrl+r", "Enter"} <= shown
 
