@@ -115,7 +115,8 @@ class Acts(QueueActs):
                 self._removals.add(removal)
             if act == "retry" and progress.done > 1 and self._removals is not None:
                 left = {one.id for one in progress.refusals}
-                tried = jobs[: progress.seen]
+                # Those without a reply may have been retried: the undo looks at what became of each.
+                tried = jobs[: progress.seen + progress.unsure]
                 self._removals.retry(queue, [one for one, _ in tried if one not in left])
                 progress.undoable = True
         if act == "remove" and progress.done:
