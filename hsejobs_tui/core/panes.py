@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from hsejobs.store.marks import Mark
@@ -67,7 +68,7 @@ def advice(
         found, key=lambda one: (list(STYLES).index(one.level), order.get(one.queue, -1))
     )
     made: dict[str, Advice] = {}
-    for one in ranked:
+    for one in (_helped(each, causes) for each in ranked):
         view, what = by_name.get(one.queue), one.what
         if one.rule == "paused" and view is not None and view.paused:
             what = one.what.replace("paused", view.paused, 1)
@@ -75,7 +76,6 @@ def advice(
         if first is None:
             why = "; ".join(_why(one.queue, causes, live=live))
             todo = safe(one.todo) if one.rule != "paused" or may_pause else ""
-            todo = _instead(one, causes) or todo
             made[one.queue] = Advice(one.level, safe(f"{one.queue}: {what}"), why, todo)
         else:
             also = f"{first.also}; {safe(what)}" if first.also else safe(what)
@@ -117,14 +117,14 @@ def _odd(queue: str, causes: Causes) -> str:
     return "; ".join(found)
 
 
-def _instead(one: Alert, causes: Causes) -> str:
-    """What to do about waiting jobs that are of one organization; '' for what the alert says."""
+def _helped(one: Alert, causes: Causes) -> Alert:
+    """The alert, with what helps if the jobs that wait are of one organization."""
     crowd = causes.crowds.get(one.queue)
     if crowd is None or one.rule not in ("waiting", "oldest"):
-        return ""
+        return one
     if crowd.is_held:
-        return "H lets it go (8)"
-    return "hold or limit it (8), or add workers" if crowd.floods else ""
+        return replace(one, todo="H lets it go (8)")
+    return replace(one, todo="hold or limit it (8), or add workers") if crowd.floods else one
 
 
 def _why(queue: str, causes: Causes, *, live: bool) -> list[str]:
