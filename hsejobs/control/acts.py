@@ -20,6 +20,7 @@ from hsejobs.control.progress import (
     Progress,
     Removal,
     Removals,
+    Retried,
     explain,
     unanswered,
 )
@@ -112,6 +113,12 @@ class Acts(QueueActs):
         finally:
             if removal.jobs and self._removals is not None:
                 self._removals.add(removal)
+            if act == "retry" and progress.done > 1 and self._removals is not None:
+                left = {one.id for one in progress.refusals}
+                # Those without a reply may have been retried: the undo looks at what became of each.
+                tried = jobs[: progress.seen + progress.unsure]
+                self._removals.retry(queue, [one for one, _ in tried if one not in left])
+                progress.undoable = True
         if act == "remove" and progress.done:
             self._removed(queue, jobs[0][0] if len(jobs) == 1 else None)
         yield progress
@@ -182,9 +189,23 @@ class Acts(QueueActs):
         yield progress
 
     def undoable(self) -> tuple[int, float]:
-        """How many jobs the next undo would restore, and for how many more seconds it can."""
-        newest, left = self._removals.newest() if self._removals else (None, 0.0)
+        """How many jobs the next undo is about, and for how many more seconds it can."""
+        if self._removals is None:
+            return 0, 0.0
+        retried, left = self._removals.retried()
+        if retried is not None:
+            return len(retried.jobs), left
+        newest, left = self._removals.newest()
         return (len(newest.jobs), left) if newest else (0, 0.0)
+
+    def retried(self) -> Retried | None:
+        """The retry that the next undo is about; None if that is a removal, or nothing."""
+        return self._removals.retried()[0] if self._removals else None
+
+    def retry_undone(self) -> None:
+        """Forgets the retry that was undone."""
+        if self._removals is not None:
+            self._removals.drop_retry()
 
     def undo(self, stop: Callable[[], bool] = lambda: False) -> Iterator[Progress]:
         """Restores the newest removal in steps; yields the same Progress each time.

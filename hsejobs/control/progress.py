@@ -63,7 +63,8 @@ class Progress:
         if self.cancelled:
             words.append(f"cancelled with {self.total - self.seen:,} not tried")
         if self.undoable:
-            words.append(f"u restores them for {UNDO_SECONDS:.0f} s")
+            undoes = "undoes it" if self.act == "retry" else "restores them"
+            words.append(f"u {undoes} for {UNDO_SECONDS:.0f} s")
         if then:
             words.append(f"then: {then}")
         if self.unsure:
@@ -138,12 +139,41 @@ class Removal:
         del self.jobs[-count:]
 
 
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """The ids of the jobs that one action retried: those that have not begun can be cancelled."""
+
+    queue: str
+    jobs: tuple[str, ...]
+    until: float
+
+
 class Removals:
-    """The removals that can be undone, the newest last."""
+    """The removals that can be undone, the newest last; and the latest retry of many jobs."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
         self._kept: list[Removal] = []
+        self._retried: Retried | None = None
+
+    def retry(self, queue: str, jobs: Sequence[str]) -> None:
+        """Keeps which jobs were retried."""
+        self._retried = Retried(queue, tuple(jobs), self._clock() + UNDO_SECONDS)
+
+    def retried(self) -> tuple[Retried | None, float]:
+        """The retry that the next undo is about, and for how many more seconds.
+
+        None if a removal is newer.
+        """
+        last, (removal, _) = self._retried, self.newest()
+        left = last.until - self._clock() if last is not None else 0.0
+        if last is None or left <= 0 or (removal is not None and removal.until > last.until):
+            return None, 0.0
+        return last, left
+
+    def drop_retry(self) -> None:
+        """Drops the retry: it was undone."""
+        self._retried = None
 
     def add(self, removal: Removal) -> None:
         """Adds a removal that can be undone from now on."""

@@ -141,6 +141,8 @@ def server_readings(server: Server) -> Iterator[Reading]:
     yield Reading("eviction", "", float(evicts), 0, policy)
     share = 100 * server.used_memory / server.maxmemory if server.maxmemory else 0.0
     full = f"Redis uses {share:.0f} % of its memory"
+    if share >= 100 and not evicts:
+        full += ": it refuses new jobs"
     yield Reading("memory", "", round(share, 1), MEMORY_PERCENT, full)
 
 

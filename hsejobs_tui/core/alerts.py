@@ -125,19 +125,28 @@ def held_text(stats: QueueStats) -> str:
 
 
 def circuit_alerts(circuits: Iterable[Circuit]) -> list[Alert]:
-    """An alert for each circuit that is not closed."""
-    return [
-        Alert(
-            "warning" if one.state == "open" else "note",
-            "circuit",
-            one.host,
-            f"circuit {'held open by a person' if one.manual else one.state}: calls are postponed",
-            "c closes it (6)" if one.manual else "see its last error (6)",
-            one.since,
-        )
-        for one in circuits
-        if one.state != "closed"
-    ]
+    """An alert for each host with circuits that are not closed: organizations have their own for it."""
+    hosts: dict[str, list[Circuit]] = {}
+    for one in circuits:
+        if one.state != "closed":
+            hosts.setdefault(one.host, []).append(one)
+    return [_circuit_alert(host, found) for host, found in hosts.items()]
+
+
+def _circuit_alert(host: str, found: list[Circuit]) -> Alert:
+    is_open = any(one.state == "open" for one in found)
+    manual, one = all(one.manual for one in found), len(found) == 1
+    state = "held open by a person" if manual else "open" if is_open else "half-open"
+    whose = "circuit" if one else f"circuits of {len(found)} organizations"
+    errors = "its last error" if one else "their last errors"
+    return Alert(
+        "warning" if is_open else "note",
+        "circuit",
+        host,
+        f"{whose} {state}: calls are postponed",
+        f"c closes {'it' if one else 'them'} (6)" if manual else f"see {errors} (6)",
+        min((one.since for one in found if one.since), default=None),
+    )
 
 
 def by_level(found: Iterable[Alert]) -> list[Alert]:

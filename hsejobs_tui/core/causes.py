@@ -10,9 +10,11 @@ from typing import NamedTuple
 from hsejobs.model import iso_time
 from hsejobs.store.circuits import Circuit
 from hsejobs.store.marks import Mark
-from hsejobs.store.minutes import Minute
+from hsejobs.store.minutes import Minute, percentile
 from hsejobs.store.periods import RETENTION
+from hsejobs.store.read import QueueStats
 from hsejobs.store.read_live import Snapshot
+from hsejobs_tui.core.crowds import Crowd
 from hsejobs_tui.core.past import MINUTE_MS, Past
 from hsejobs_tui.core.source import Held, LiveSource
 
@@ -29,6 +31,11 @@ HOUR, DAY = 3_600_000, 86_400_000
 STEP, KEPT = 10, RETENTION[10] * 1000
 #: ms after which a consumer without heartbeats is dead.
 DEAD = 30_000
+#: A job seems to hang from this time on (ms), if that is this multiple of the time of 99 % of the runs in
+#: the window; and the runs that tell.
+HANGS, TIMES, ENOUGH = 120_000, 10, 20
+#: Lost workers of a queue, in five minutes, that are no accident.
+LOST = 2
 
 
 class Burst(NamedTuple):
@@ -54,6 +61,14 @@ class Filler(NamedTuple):
     task: str
 
 
+class Slow(NamedTuple):
+    """Jobs that run far longer than nearly all others of their queue. Times in ms."""
+
+    jobs: int
+    longest: int
+    usual: int
+
+
 @dataclass(slots=True, eq=False, repr=False)
 class Causes:
     """What was found, by queue; ``users``: organizations with their share of the running time, 0 to 1."""
@@ -61,6 +76,10 @@ class Causes:
     bursts: dict[str, Burst] = field(default_factory=dict)
     fillers: dict[str, Filler] = field(default_factory=dict)
     held: dict[str, Held] = field(default_factory=dict)
+    crowds: dict[str, Crowd] = field(default_factory=dict)
+    slow: dict[str, Slow] = field(default_factory=dict)
+    #: How many times in five minutes a job lost its worker.
+    lost: dict[str, int] = field(default_factory=dict)
     paused_by: dict[str, str] = field(default_factory=dict)
     circuits: list[Circuit] = field(default_factory=list)
     users: list[tuple[str, float]] | None = None
@@ -90,15 +109,21 @@ def read_causes(
 ) -> Causes:
     """The causes for the ``worst`` queues. Blocks. Raises RedisUnavailable, Forbidden."""
     found = Causes(circuits=source.circuits())
-    is_open = any(one.state != "closed" for one in found.circuits)
+    is_open = [one.name for one in found.circuits if one.state != "closed"]
     for stats in seen.queues:
         if source.options.member:
             # Members may not read the audit log.
             continue
+        if slow := _slow(seen, stats, past):
+            found.slow[stats.name] = slow
+        if (lost := stats.window().stalled) >= LOST:
+            found.lost[stats.name] = lost
         if stats.is_paused and (who := source.paused_by(stats.name, stats.paused_at)):
             found.paused_by[stats.name] = who
-        if stats.delayed and is_open and (held := source.held(stats.name)).jobs:
-            found.held[stats.name] = _named(held, found.circuits)
+        if stats.delayed and is_open and (held := source.held(stats.name, is_open)).jobs:
+            found.held[stats.name] = held
+        if stats.waiting and (crowd := source.crowd(stats.name, stats.waiting)) is not None:
+            found.crowds[stats.name] = crowd
     for queue in worst[:MOST_QUEUES]:
         if filler := _filler(source, seen, queue):
             found.fillers[queue] = filler
@@ -109,20 +134,29 @@ def read_causes(
     return found
 
 
+def _slow(seen: Snapshot, stats: QueueStats, past: Past | None) -> Slow | None:
+    """The jobs that seem to hang; None for none, or where nothing tells how long they run usually."""
+    ran = [
+        int(slot.get("runningFor") or 0)
+        for one in seen.workers.get(stats.name, ())
+        if int(str(one.get("heartbeatAge", 0))) <= DEAD
+        for slot in one.get("slots", ())
+        if slot
+    ]
+    if max(ran, default=0) < HANGS or past is None:
+        return None
+    runs = past.total(stats.name).run
+    usual = percentile(runs, 0.99) if sum(runs.values()) >= ENOUGH else None
+    late = [one for one in ran if usual is not None and one >= max(HANGS, TIMES * usual)]
+    return Slow(len(late), max(late), int(usual or 0)) if late else None
+
+
 def _last_hour(past: Past, now: int) -> Past:
     """The last hour of a longer window that ends now: its periods are too long to tell what began when."""
     if past.end < now - MINUTE_MS or past.end - past.start <= HOUR + 2 * MINUTE_MS:
         return past
     end = now // MINUTE_MS * MINUTE_MS + MINUTE_MS
     return Past(end - HOUR, end, MINUTE_MS, {}, past.marks)
-
-
-def _named(held: Held, circuits: Sequence[Circuit]) -> Held:
-    """With the whole names of the circuits: a job's record has only the beginning."""
-    names = {
-        one.name for one in circuits if one.state != "closed" and one.name.startswith(held.circuits)
-    }
-    return held._replace(circuits=tuple(sorted(names))) if names else held
 
 
 def read_users(source: LiveSource, past: Past) -> list[tuple[str, float]]:

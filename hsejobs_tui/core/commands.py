@@ -57,6 +57,9 @@ _SHOWN = {
     "minus": "-",
     "plus": "+",
     "full_stop": ".",
+    "exclamation_mark": "!",
+    "at": "@",
+    "number_sign": "#",
     "shift+tab": "Shift+Tab",
 }
 

@@ -113,6 +113,10 @@ class Known:
                 break
         return found
 
+    def after(self, name: Name, moment: int) -> int:
+        """How many errors a group had in the whole steps after a moment."""
+        return sum(n for start, _, n in self.steps.get(name, []) if start >= moment)
+
     def before(self, name: Name, moment: int, span: int = DAY) -> int:
         """How many errors a group had in the ``span`` ms before a moment."""
         steps = self.steps.get(name, [])

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 from hsejobs.store.circuits import Circuit
 from hsejobs.store.read_live import Snapshot
-from hsejobs.store.work import REASON_BYTES
-from hsejobs_tui.core.source import LiveSource
+from hsejobs_tui.core.source import LiveSource, circuit_of
 
 #: Delayed jobs of a queue whose reasons are read, those that are due first.
 READ = 1_000
@@ -63,14 +62,7 @@ def _count(source: LiveSource, queue: str, found: Circuited) -> None:
     """Adds the delayed jobs of a queue to the circuits that they wait for."""
     reasons, more = source.postponed(queue, READ)
     for reason in reasons:
-        code, _, about = reason.partition(" ")
-        if code != "circuit_open" or not about:
-            continue
-        # A long name is cut off in the reason.
-        cut = len(reason.encode()) >= REASON_BYTES - 2
-        for one in found.circuits:
-            if one.name == about or (cut and one.name.startswith(about)):
-                held = found.held[one.name]
-                held.queues[queue] += 1
-                held.more = held.more or more
-                break
+        if (name := circuit_of(reason, found.held)) is not None:
+            held = found.held[name]
+            held.queues[queue] += 1
+            held.more = held.more or more

@@ -85,6 +85,8 @@ def what(job: JobRecord, stuck: str = "") -> str:
         return f"superseded by {job.superseded_by}; {_error(job)}"
     if job.waits_for:
         return one_line(job.waits_for)
+    if job.status is State.DELAYED and job.postponed:
+        return _postponed(job.postponed)
     if job.status is State.FAILED:
         return _error(job)
     if job.status in (State.WAITING, State.DELAYED) and job.failed_reason:
@@ -95,6 +97,16 @@ def what(job: JobRecord, stuck: str = "") -> str:
     if job.status is State.DELAYED and job.run_at and not job.failed_reason:
         return "added with a delay"
     return remark(job)
+
+
+def _postponed(reason: str) -> str:
+    code, _, about = reason.partition(" ")
+    if code != "circuit_open":
+        return "its task postponed it"
+    # Of ``webhook:<organization>:<host>:<port>`` and ``smtp:<host>:<port>``, cut off if it is long.
+    kind_of, _, place = about.partition(":")
+    host = place.partition(":")[2] if kind_of == "webhook" else place
+    return one_line(f"held by the circuit of {host}" if host else "held by a circuit")
 
 
 def _error(job: JobRecord) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from hsejobs.store.marks import Mark
@@ -13,7 +14,7 @@ from hsejobs_tui.core.causes import Burst, Causes, Filler
 from hsejobs_tui.core.charts import Line, bar, line_chart, moment_text, percent, time_axis
 from hsejobs_tui.core.overview import MARKS, Figure, QueueView
 from hsejobs_tui.core.past import Past
-from hsejobs_tui.core.text import one_line, safe
+from hsejobs_tui.core.text import duration, one_line, safe
 
 #: Marks of what changed, and in ASCII.
 _SIGNS = {"deploy": ("▲", "^", "note"), "act": ("•", "*", ""), "alert": ("!", "!", "warn")}
@@ -67,7 +68,7 @@ def advice(
         found, key=lambda one: (list(STYLES).index(one.level), order.get(one.queue, -1))
     )
     made: dict[str, Advice] = {}
-    for one in ranked:
+    for one in (_helped(each, causes) for each in ranked):
         view, what = by_name.get(one.queue), one.what
         if one.rule == "paused" and view is not None and view.paused:
             what = one.what.replace("paused", view.paused, 1)
@@ -79,7 +80,14 @@ def advice(
         else:
             also = f"{first.also}; {safe(what)}" if first.also else safe(what)
             made[one.queue] = first._replace(also=also)
+    for queue, crowd in causes.crowds.items():
+        # Somebody may have forgotten it. With an alert, it is among the causes.
+        if crowd.held_jobs and queue not in made and queue in by_name:
+            what = safe(f"{queue}: {crowd.held_text}")
+            made[queue] = Advice("note", what, "", "H lets it go (8)" if may_pause else "")
     for view in views:
+        if view.name not in made and (odd := _odd(view.name, causes)):
+            made[view.name] = Advice("note", safe(f"{view.name}: {odd}"), "", "see the workers (3)")
         if view.held and view.level not in MARKS:
             why, what = _hosts(causes, view.name), safe(f"{view.name}: {view.held}")
             made.setdefault(view.name, Advice("note", what, why, "see the circuits (6)"))
@@ -89,20 +97,48 @@ def advice(
 def _hosts(causes: Causes, queue: str) -> str:
     """The servers whose circuits hold jobs of the queue, as far as the session may see them."""
     known = {one.name: one.host for one in causes.circuits}
-    names = [known[one] for one in causes.held[queue].circuits if one in known]
+    # Organizations have circuits of their own for the same host.
+    names = list(dict.fromkeys(known[one] for one in causes.held[queue].circuits if one in known))
     return safe(
         ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else ""), 120
     )
 
 
+def _odd(queue: str, causes: Causes) -> str:
+    """What is odd about the running jobs of a queue, long before anything has waited for long."""
+    found = []
+    if (slow := causes.slow.get(queue)) is not None:
+        jobs = f"{slow.jobs} jobs run" if slow.jobs > 1 else "a job runs"
+        found.append(
+            f"{jobs} for {duration(slow.longest)}, nearly all within {duration(slow.usual)}"
+        )
+    if lost := causes.lost.get(queue):
+        found.append(f"jobs lost their worker {lost} times in 5 minutes")
+    return "; ".join(found)
+
+
+def _helped(one: Alert, causes: Causes) -> Alert:
+    """The alert, with what helps if the jobs that wait are of one organization."""
+    crowd = causes.crowds.get(one.queue)
+    if crowd is None or one.rule not in ("waiting", "oldest"):
+        return one
+    if crowd.is_held:
+        return replace(one, todo="H lets it go (8)")
+    return replace(one, todo="hold or limit it (8), or add workers") if crowd.floods else one
+
+
 def _why(queue: str, causes: Causes, *, live: bool) -> list[str]:
     found = []
+    if (crowd := causes.crowds.get(queue)) is not None:
+        found += [text for text in (crowd.held_text, crowd.flood_text) if text]
     if live and (burst := causes.bursts.get(queue)) is not None and burst.recent:
         found.append(_burst(burst))
     if (filler := causes.fillers.get(queue)) is not None:
         found.append(_filler(filler))
     if (held := causes.held.get(queue)) is not None and held.jobs:
         found.append(f"{held.jobs} held by the circuit of {_hosts(causes, queue)}")
+    if odd := _odd(queue, causes):
+        found.append(odd)
     return found
 
 

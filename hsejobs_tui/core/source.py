@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,9 +22,11 @@ from hsejobs.store.read import Event, JobReader, LastRun
 from hsejobs.store.read_live import PATIENCE, LiveReader, Snapshot, Window
 from hsejobs.store.registry import QueueInfo, ScheduleInfo
 from hsejobs.store.shares import Shares, TenantPage
+from hsejobs.store.work import REASON_BYTES
 from hsejobs.store.write import Seen
-from hsejobs_tui.core import groups
+from hsejobs_tui.core import crowds, groups
 from hsejobs_tui.core.acting import actor_of
+from hsejobs_tui.core.crowds import Crowd
 from hsejobs_tui.core.options import Options
 
 if TYPE_CHECKING:
@@ -65,6 +67,16 @@ class Held(NamedTuple):
     jobs: int
     circuits: tuple[str, ...] = ()
     more: bool = False
+
+
+def circuit_of(reason: str, circuits: Iterable[str]) -> str | None:
+    """Which of these circuits the reason of a postponed job names; None for none."""
+    code, _, about = reason.partition(" ")
+    if code != "circuit_open" or not about:
+        return None
+    # A long name is cut off in the reason.
+    cut = len(reason.encode()) >= REASON_BYTES - 2
+    return next((one for one in circuits if one == about or (cut and one.startswith(about))), None)
 
 
 class LiveSource:
@@ -200,12 +212,17 @@ class LiveSource:
         )
         return next((one.who for one in found.entries if one.at >= (paused_at or 0) - 60_000), None)
 
-    def held(self, queue: str) -> Held:
-        """How many delayed jobs wait for which circuits, of the first 200."""
+    def held(self, queue: str, circuits: Sequence[str]) -> Held:
+        """How many delayed jobs, of the first 200, wait for which of these circuits."""
         reasons, more = self.postponed(queue, 200)
-        parts = (one.partition(" ") for one in reasons)
-        about = [name for code, _, name in parts if code == "circuit_open"]
-        return Held(len(about), tuple(sorted(set(about))), more)
+        found = [one for one in (circuit_of(reason, circuits) for reason in reasons) if one]
+        return Held(len(found), tuple(sorted(set(found))), more)
+
+    def crowd(self, queue: str, waiting: int) -> Crowd | None:
+        """Whose jobs wait in a queue; None if none does, and in a session of one organization."""
+        if self.org is not None:
+            return None
+        return crowds.read(self.redis, self.options.prefix, queue, waiting)
 
     def tenants(self, queue: str, **place: Any) -> TenantPage:
         """A page of the organizations that share a queue, the busiest first; ``limit`` and ``cursor``.

@@ -90,7 +90,11 @@ class Confirm(ModalScreen[bool]):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Confirms if the text matches; after the reason goes on to the text that must be typed."""
         if event.input.id == "reason" and self.typed:
-            self.query_one("#typed", Input).focus()
+            field = self.query_one("#typed", Input)
+            if event.value.strip() == self.typed:
+                # The count was meant: most of these questions have no other field.
+                event.input.value, field.value = "", event.value
+            field.focus()
         elif event.input.id == "reason" or event.value.strip() == self.typed:
             self.confirm()
 

@@ -36,7 +36,7 @@ async def act(session: Session, name: str, queue: str, jobs: Sequence[Seen]) -> 
     )
     if ACTS[name].asks(count) and not await session.ask(question):
         return False
-    return await _run(session, name, queue, wanted, subject, question.reason)
+    return await run(session, name, queue, wanted, subject, question.reason)
 
 
 async def act_counted(
@@ -58,7 +58,7 @@ async def act_counted(
     if not await session.ask(question) or not question.fixed:
         return False
     subject = counted(len(question.fixed), "job")
-    return await _run(session, name, queue, question.fixed, subject, question.reason, where)
+    return await run(session, name, queue, question.fixed, subject, question.reason, where)
 
 
 def _explanation(name: str, queue: str) -> str:
@@ -71,7 +71,7 @@ def _explanation(name: str, queue: str) -> str:
     return text
 
 
-async def _run(
+async def run(
     session: Session,
     name: str,
     queue: str,
@@ -80,6 +80,7 @@ async def _run(
     reason: str | None = None,
     where: str = "",
 ) -> bool:
+    """Does what was confirmed, with a progress bar for many jobs, and reports it."""
     count = len(wanted)
     if count >= BAR:
         await session.ask(

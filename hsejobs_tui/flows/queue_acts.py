@@ -59,7 +59,10 @@ async def clean(session: Session, queue: str, first: State) -> None:
         return
     count = selection.count
     if not count:
-        session.show_message(f"no {state} job of {queue} is older than {words[1]}")
+        seen = session.snapshot.queues if session.snapshot is not None else []
+        younger = next((getattr(one, state.value) for one in seen if one.name == queue), 0)
+        those = f": {younger:,} {verb(younger, 'is', 'are')} younger" if younger else ""
+        session.show_message(f"no {state} job of {queue} is older than {words[1]}{those}")
         return
     text = f"{counted(count, f'{state} job')} older than {words[1]}. This cannot be undone."
     if await session.ask(Confirm(f"Clean {queue}?", text, typed=str(count))):

@@ -64,7 +64,8 @@ class CircuitList(View):
         """How many circuits are open, and how many jobs they hold."""
         opened = sum(one.state == "open" for one in self.found.circuits)
         text = Text(f"Circuits: {opened} of {len(self.found.circuits)} open")
-        count = sum(one.count for one in self.found.held.values())
+        shut = {one.name for one in self.found.circuits if one.state == "closed"}
+        count = sum(one.count for name, one in self.found.held.items() if name not in shut)
         return text.append(f", {count:,} jobs held", "warn") if count else text
 
     def detail(self) -> Text:
@@ -82,7 +83,11 @@ class CircuitList(View):
             queues = ", ".join(
                 f"{count:,} of {name}" for name, count in holds.queues.most_common(4)
             )
-            text.append(f"; holds {queues}{' and more' if holds.more else ''}", "warn")
+            queues += " and more" if holds.more else ""
+            if one.state == "closed":
+                text.append(f"; {queues} still wait for the time that it set: p there runs them")
+            else:
+                text.append(f"; holds {queues}", "warn")
         return text.append("\n" + safe(one.last_error or "", 600))
 
     async def _set(self, act: str, question: str) -> None:
@@ -96,6 +101,13 @@ class CircuitList(View):
                 await session.do(lambda: session.acts.circuit(shown.name, act, since=shown.since))
             except JobsError as error:
                 session.show_message(error)
+            else:
+                if act == "close" and count.count:
+                    names = " and ".join(name for name, _ in count.queues.most_common(2))
+                    session.show_message(
+                        f"calls are allowed again; its {count.text} jobs still wait for their time:"
+                        f" p in {names} runs them now"
+                    )
             session.poll_soon()
 
     async def do_circuit_open(self) -> None:

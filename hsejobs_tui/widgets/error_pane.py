@@ -178,7 +178,19 @@ def _deploy(shown: Shown, now: int) -> Text:
         return Text()
     which = f"deploy {safe(failures.deploy_name(deploy), 60)}"
     at = f"({moment_text(deploy.at, now - deploy.at)})"
-    before = known.before(failures.name_of(shown.group), deploy.at)
+    name = failures.name_of(shown.group)
+    if (older := since.deploy) is not None and older.at < deploy.at:
+        fresh = now - since.first <= failures.FRESH and since.back is None
+        if fresh and not known.before(name, older.at):
+            # It came with an older deploy: the newest may be the one that was to end it.
+            then = f"deploy {safe(failures.deploy_name(older), 60)}"
+            text = Text(f"new since {then} ({moment_text(older.at, now - older.at)})", "bold warn")
+            if now - deploy.at < 2 * failures.MINUTE:
+                return text.append(f"; {which} {at} came after it", "")
+            count = known.after(name, deploy.at)
+            left = counted(count, "error") if count else "none"
+            return text.append(f"; {left} since {which} {at}", "" if count else "ok")
+    before = known.before(name, deploy.at)
     if since.deploy == deploy and not before:
         return Text(f"new since {which} {at}: not seen before it", "bold warn")
     text = Text(f"was there before {which} {at}: ")

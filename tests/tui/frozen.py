@@ -21,6 +21,7 @@ from hsejobs.store.read_live import Server, Snapshot, Window
 from hsejobs.store.registry import QueueInfo, ScheduleInfo, TaskInfo
 from hsejobs_tui.app import JobsApp
 from hsejobs_tui.core import groups
+from hsejobs_tui.core.crowds import Crowd
 from hsejobs_tui.core.options import Options
 from hsejobs_tui.core.source import Held, Hits, LiveSource
 from hsejobs_tui.core.view import kind_of
@@ -286,8 +287,11 @@ class Frozen(LiveSource):
     def paused_by(self, queue: str, paused_at: int | None) -> str | None:
         return "ann"
 
-    def held(self, queue: str) -> Held:
+    def held(self, queue: str, circuits: Sequence[str]) -> Held:
         return Held(2 * (queue == "webhooks"), ("webhook:org-1:hooks.example.com:443",))
+
+    def crowd(self, queue: str, waiting: int) -> Crowd | None:
+        return None
 
     def marks(self, start: int, end: int) -> list[Mark]:
         return [one for one in frozen_history.history([], NOW).marks if start <= one.at <= end]

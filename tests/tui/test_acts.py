@@ -36,7 +36,7 @@ async def test_clean_shows_the_count_first(stage: Stage) -> None:
         await pilot.press("c")
         await shows(pilot, "Clean mail", "completed 1h")
         await pilot.press(*["backspace"] * 12, *"failed 1h", "enter")
-        await shows(pilot, "no failed job of mail", "1h")
+        await shows(pilot, "no failed job of mail", "1h: 3 are younger")
         await pilot.press("c", *["backspace"] * 12, *"failed 0 2", "enter")
         await shows(pilot, "2 failed jobs older than 0. This cannot be undone.", "Type 2")
         await pilot.press("2", "enter")

@@ -8,17 +8,21 @@ from typing import Any
 
 import pytest
 
+from hsejobs import codec
 from hsejobs.control.history import History, Series
 from hsejobs.model import State
+from hsejobs.store import keys
 from hsejobs.store.circuits import Circuits
 from hsejobs.store.minutes import Minute
-from hsejobs.store.work import short_reason
+from hsejobs.store.shares import Shares
+from hsejobs.store.work import Done, short_reason
 from hsejobs_tui.core.causes import read_causes, slots
 from hsejobs_tui.core.past import PastReader
 from hsejobs_tui.core.source import Held, LiveSource
 from hsejobs_tui.core.time_window import TimeWindow
+from tests.support.waiting import redis_ms
 from tests.tui.conftest import Stage
-from tests.tui.driving import shows
+from tests.tui.driving import shows, text_of, until
 from tests.tui.frozen import GLANCE, NOW, Frozen, frozen_app
 
 CIRCUIT = "webhook:org-1:hooks.a-long-name-of-a-receiver.example:443"
@@ -117,3 +121,56 @@ def test_an_error_that_was_there_the_day_before_is_not_new_after_a_deploy(tmp_pa
     assert (burst.deploy.text, burst.failures, burst.recent) == ("release 4f1c", 154, True)
     source.before = True
     assert read_causes(source, GLANCE, past, ["email"]).bursts["email"].deploy is None
+
+
+@pytest.mark.anyio
+async def test_who_floods_is_the_cause_and_a_hold_is_not_forgotten(stage: Stage) -> None:
+    # Between jobs of others, so that neither end of the line shows it.
+    for n in range(160):
+        stage.add(f"job-{n}", org="org-7" if 40 <= n < 140 else f"other-{n % 9}")
+    shares = Shares(stage.redis, "t")
+    app = stage.app()
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await shows(
+            pilot, "mail: 160 jobs wait", "org-7 has 62 % of what waits", "hold or limit it"
+        )
+        shares.set("mail", "org-7", paused=True)
+        await shows(pilot, "org-7 is held, 100 jobs of it wait", "H lets it go (8)")
+        assert "add workers" not in text_of(app)
+        # Without an alert, too.
+        for n in range(157):
+            stage.writer.remove("mail", f"job-{n}" if n < 139 else f"job-{n + 3}")
+        await shows(pilot, "mail: org-7 is held, 1 job of it waits", "H lets it go (8)")
+        shares.set("mail", "org-7", paused=False)
+        await until(pilot, lambda: "is held" not in text_of(app), "no one is held")
+
+
+def test_a_session_of_one_organization_learns_nothing_of_others(stage: Stage) -> None:
+    for n in range(12):
+        stage.add(f"job-{n}", org="org-7" if n else "org-1")
+    confined = LiveSource(stage.options(organization_id="org-1"), stage.redis)
+    assert not read_causes(confined, confined.snapshot(), None, ["mail"]).crowds
+
+
+@pytest.mark.anyio
+async def test_a_job_that_hangs_and_lost_workers_are_seen_before_anything_has_waited_long(
+    stage: Stage,
+) -> None:
+    for n in range(30):
+        stage.add(f"job-{n}")
+        (pair,) = stage.claim()
+        stage.work.step([Done(*pair, 300_000, codec.dumps(None))], 0, "token", 30_000)
+    stage.add("stuck")
+    stage.claim()
+    beat = {"job": "stuck", "task": "m.send", "attempt": 1, "runningFor": 110_000}
+    record: dict[str, Any] = {"id": "w", "concurrency": 2, "slots": [beat], "workers": "threads"}
+    stage.work.heartbeat("w", json.dumps(record).encode(), 60_000)
+    app = stage.app()
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await shows(pilot, "No alerts.", "1/2")
+        beat["runningFor"] = 240_000
+        stage.work.heartbeat("w", json.dumps(record).encode(), 60_000)
+        await shows(pilot, "mail: a job runs for 4m, nearly all within", "see the workers (3)")
+        minute = keys.of(keys.base("t", "mail"), "minute", str(redis_ms(stage.redis) // 60_000))
+        stage.redis.command("HINCRBY", minute, "st", 3)
+        await shows(pilot, "jobs lost their worker 3 times in 5 minutes")

@@ -65,6 +65,24 @@ async def test_was_this_error_there_before_the_deploy_with_two_keys(stage: Stage
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize(("after", "words"), [(0, "none since deploy 4f1b"), (4, "4 errors since")])
+async def test_an_error_that_a_rollback_ended_is_still_of_the_deploy_that_brought_it(
+    stage: Stage, after: int, words: str
+) -> None:
+    errors(stage, 2_000, 9, f"error {REFUSED}")
+    mark(stage, 20.5, "deploy", "deploy 4f1c")
+    for ago in range(12, 20):
+        errors(stage, ago, 6, f"error {KEY_ERROR}")
+    mark(stage, 11.5, "deploy", "deploy 4f1b")
+    errors(stage, 5, after, f"error {KEY_ERROR}")
+    app = stage.app()
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await pilot.press("2")
+        await shows(pilot, "new 4f1c", "new since deploy 4f1c", words)
+        assert "was there before" not in text_of(app)
+
+
+@pytest.mark.anyio
 async def test_an_error_that_came_back_says_so(stage: Stage) -> None:
     errors(stage, 1_500, 9, f"error {REFUSED}")
     for ago in range(3):

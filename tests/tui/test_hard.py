@@ -281,7 +281,7 @@ async def test_redis_goes_away_while_many_are_retried_and_comes_back(
         await pilot.press("asterisk", "r")
         await shows(pilot, "Retry all 1,200 failed jobs")
         await pilot.press(*"1200", "enter")
-        await shows(pilot, "retried 500 of 1,200; then: ")
+        await shows(pilot, "retried 500 of 1,200; u undoes it for 60 s; then: ")
         await pilot.press("escape")
         await shows(pilot, "STALE", "next try in")
         redis_server.start()

@@ -179,6 +179,13 @@ def test_every_command_can_be_run_and_every_binding_is_in_the_table() -> None:
             assert scope in commands.by_id(bound.action.split("'")[1]).scopes
 
 
+def test_each_key_is_shown_as_it_is_on_the_keyboard() -> None:
+    shown = {key for one in commands.COMMANDS for key in commands.keys_shown(one).split(" or ")}
+    # A name that Textual gives to a sign, such as exclamation_mark, does not tell what to press.
+    assert [key for key in shown if len(key) > 1 and not key[0].isupper()] == []
+    assert {"!", "@", "#", "?", "Ctrl+r", "Enter"} <= shown
+
+
 def test_the_key_table_of_the_docs_is_the_code() -> None:
     text = (ROOT / "docs" / "tui.md").read_text()
     found = re.search(r"<!-- commands -->\n(.*)\n<!-- end -->", text, re.DOTALL)

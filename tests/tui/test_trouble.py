@@ -147,6 +147,26 @@ async def test_circuits_in_the_order_of_trouble(stage: Stage, size: tuple[int, i
         await shows(pilot, "It holds 3 jobs.")
         await pilot.press("y")
         await until(pilot, lambda: circuits.get(CIRCUIT).state == "closed", "the circuit is closed")
+        # Its jobs keep the time that it set: nothing holds them any more, and they do not run yet.
+        await shows(pilot, "calls are allowed again", "1 of 3 open")
+        await until(pilot, lambda: "jobs held" not in text_of(app), "no job is held")
+
+
+@pytest.mark.anyio
+async def test_the_circuits_of_one_host_are_one_alert_and_its_jobs_say_what_holds_them(
+    stage: Stage,
+) -> None:
+    names = [f"webhook:org-{n}:hooks.example.com:443" for n in range(3)]
+    for n, name in enumerate(names):
+        Circuits(stage.redis, "t").open(name)
+        hold(stage, f"job-{n}", name)
+    app = stage.app()
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await shows(pilot, "circuits of 3 organizations held open by a person", "3 held by 3")
+        assert text_of(app).count("hooks.example.com:443") == 2
+        await pilot.press("enter")
+        await shows(pilot, "job-0", "held by the circuit of hooks.example.com:443")
+        assert "added with a delay" not in text_of(app)
 
 
 @pytest.mark.anyio

@@ -61,7 +61,7 @@ COMMANDS: tuple[Command, ...] = (
         "undo",
         "u",
         "Undo",
-        "Restore the jobs removed within the last minute.",
+        "Undo the latest removal or bulk retry, for a minute.",
         APP,
         writes=True,
         footer=False,
