@@ -71,8 +71,7 @@ def history(
     )
     if as_json:
         for piece in found.pieces(lambda value: json.dumps(value).encode()):
-            sys.stdout.buffer.write(piece)
-        sys.stdout.buffer.flush()
+            sys.stdout.write(piece.decode())
         return
     _print(found.public())
 

@@ -67,7 +67,6 @@ _STATS = {
     "failureRate": 0.02,
     "oldestWaiting": 1800,
     "isPaused": False,
-    "heldTasks": [],
 }
 _TENANT = {
     "organizationId": "org-1",

@@ -274,11 +274,6 @@ SCHEMAS: dict[str, Schema] = {
             },
             "oldestWaiting": _or_null("integer", description="ms"),
             "isPaused": {"type": "boolean"},
-            "heldTasks": {
-                "type": "array",
-                "items": _TEXT,
-                "description": "the tasks of which no job starts until they are let go",
-            },
         }
     ),
     "Stats": {"type": "object", "additionalProperties": ref("QueueStats")},

@@ -14,6 +14,7 @@ from typing import Any
 
 from hsejobs import codec
 from hsejobs.control import audit
+from hsejobs.control.act_table import ACTS
 from hsejobs.control.actors import Actor
 from hsejobs.control.durations import parse_duration
 from hsejobs.control.moments import parse_moment
@@ -92,6 +93,10 @@ class History:
             "step": self.step,
             "by": None if self.by is None else self.by.value,
         }
+
+
+#: What acts that set something touch: a mark says what was set.
+_SETTINGS = frozenset({"tenant", "task", "consumer", "circuit", "schedule"})
 
 
 def now(client: RedisClient, prefix: str) -> int:
@@ -265,6 +270,9 @@ def _acts(
     )
     for one in islice(found, MOST_ACTS):
         text = f"{one.act} ({one.count:,} jobs)" if one.count > 1 else one.act
+        # A newer release may know other acts.
+        if one.where and one.act in ACTS and ACTS[one.act].touches in _SETTINGS:
+            text = f"{one.act} {one.where}"
         yield Mark(one.at, "act", text, one.who, one.queue, one.organization_id)
 
 

@@ -82,7 +82,6 @@ class QueueStats:
             "failureRate": round(last.failure_ratio, 4),
             "oldestWaiting": self.oldest_waiting,
             "isPaused": self.is_paused,
-            "heldTasks": [one.task for one in self.held_tasks],
         }
 
 

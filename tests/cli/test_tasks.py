@@ -30,7 +30,6 @@ def test_a_task_is_held_listed_and_let_go(tmp_path: Path) -> None:
     assert first["pausedAt"]
     assert "held" in run("tasks", "email")
     assert "email (1 task held)" in run("stats")
-    assert document("stats")["email"]["heldTasks"] == [TASK]
     assert "its task is paused in this queue: by " in run("job", "email", _waiting())
     # Python sees the same, by any name of the task.
     queue = huey_config.QUEUES["email"]
@@ -42,7 +41,11 @@ def test_a_task_is_held_listed_and_let_go(tmp_path: Path) -> None:
         (f"task={TASK} paused=true", 1),
     ]
     marks = document("history", "email")["marks"]
-    assert [one["text"] for one in marks if one["kind"] == "act"].count("tasks set") == 2
+    texts = [one["text"] for one in marks if one["kind"] == "act"]
+    assert [text for text in texts if "tasks set" in text] == [
+        f"tasks set task={TASK} paused=true",
+        f"tasks set task={TASK} paused=false",
+    ]
     with pytest.raises(UnknownTask):
         queue.set_task("nope", paused=True)
 

@@ -1,7 +1,6 @@
 """An act takes what its question was about: a second actor between question and act, for every act.
 
-The kind: a confirmation that binds nothing. Here the acts are below the doors; what the doors ask, and
-that they pass it on, is in ``tests/tui/test_bound.py`` and ``tests/cli/test_questions.py``.
+The kind: a confirmation that binds nothing. The doors are in ``tests/tui/test_bound.py`` and ``tests/cli``.
 """
 
 from __future__ import annotations

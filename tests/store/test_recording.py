@@ -240,10 +240,10 @@ def test_the_oldest_wait_is_sampled_and_periods_keep_the_longest(
 
 @pytest.mark.parametrize("samples", [[3, 1, 0], [3, 1, 0, 5, 1, 0]])
 def test_a_record_of_a_release_without_the_oldest_wait(samples: list[int]) -> None:
-    whole = minute_of_row([[1], [], [], *samples], By.TASK)
+    whole = minute_of_row([0, 1], By.TASK, [[], [], *samples])
     assert (whole.sampled, whole.peak) == ((3, 1, 0), tuple(samples[-3:]))
     assert whole.oldest is None
-    assert minute_of_row([[1], [], [], *samples, 91], By.TASK).oldest == 91_000
+    assert minute_of_row([0, 1], By.TASK, [[], [], *samples, 91]).oldest == 91_000
 
 
 def _random_act(rng: random.Random, store: Store, number: int) -> None:

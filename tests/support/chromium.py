@@ -91,8 +91,9 @@ class Page:
         return str(self.run("location.pathname + location.search"))
 
     def at(self, address: str) -> None:
-        """Reads until the page has this address."""
-        self.until(lambda: self.address == address, address)
+        """Reads until the page has this address, and is loaded."""
+        loaded = "document.readyState"
+        self.until(lambda: self.address == address and self.run(loaded) == "complete", address)
 
     def open(self, url: str) -> None:
         """Opens an address, and waits until it is loaded."""

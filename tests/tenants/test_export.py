@@ -61,7 +61,7 @@ def test_the_archive_has_all_and_no_secret(
         assert len([name for name in archive.namelist() if name.startswith("mails/")]) == 4
         assert lines(archive, "circuits.jsonl")[0]["organizationId"] == ORG
         audit = lines(archive, "audit.jsonl")
-        assert [(one["act"], one["queue"]) for one in audit] == [("retry", "email")]
+        assert [(one["act"], one["queue"]) for one in audit] == 2 * [("retry", "email")]
         assert lines(archive, "platform/organizations.jsonl")[0]["id"] == ORG
         logs = [one["logs"] for one in lines(archive, "jobs/reports.jsonl")]
         assert any("rows" in line for some in logs for line in some)
