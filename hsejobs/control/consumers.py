@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from hsejobs.control.acts import Acts
 from hsejobs.errors import InvalidOption, UnknownWorker
+from hsejobs.store.keys import DEAD_MS
 
 #: What consumers can be asked for.
 ORDERS = ("quiet", "wake", "restart")
@@ -19,8 +20,6 @@ _WHY = {
     0: "it is not alive any more",
     -1: "it runs a release that cannot be asked; stop its process instead",
 }
-#: ms after which a consumer without a heartbeat counts as dead.
-DEAD_MS = 15_000
 
 
 class Ordered(NamedTuple):

@@ -144,6 +144,8 @@ WALK_TTL, WALKED_AT_ONCE = 86_400, 200
 #: Retention of the file of a manually removed job, in ms. It exceeds the minute of an undo, which starts
 #: when the last of many jobs was removed; restoring many over a slow connection takes time, too.
 UNDO_MS = 300_000
+#: ms after which a consumer without a heartbeat counts as dead.
+DEAD_MS = 15_000
 #: Seconds for which a resent claim is remembered: an earlier copy may still arrive.
 RESENT_TTL = 3600
 #: Retention of Huey's revocations, in seconds.
@@ -211,6 +213,7 @@ CONSTANTS = {
     "BACKOFF_FACTOR": BACKOFF_FACTOR,
     "LONGEST_BACKOFF_MS": LONGEST_BACKOFF_MS,
     "UNDO_MS": UNDO_MS,
+    "DEAD_MS": DEAD_MS,
     "RESENT_TTL": RESENT_TTL,
     "REVOKED_TTL": REVOKED_TTL,
     "SENT_BACK_MOST_MS": SENT_BACK_MOST_MS,

@@ -11,9 +11,9 @@ from hsejobs.control import making, schema
 from hsejobs.errors import JobsError
 from hsejobs.model import ROLES
 from hsejobs.store import totals
+from hsejobs.store.keys import DEAD_MS
 from hsejobs.store.read_live import Snapshot
 from hsejobs.store.registry import QueueInfo, TaskInfo
-from hsejobs_tui.core import running
 from hsejobs_tui.core.source import LiveSource
 
 #: Words of tasks that take something away: no sample should.
@@ -85,7 +85,7 @@ def workers_text(seen: Snapshot) -> tuple[str, bool]:
         f"{queue} on {one.get('host')}"
         for queue, found in sorted(seen.workers.items())
         for one in found
-        if one.get("heartbeatAge", 0) <= running.SILENT_MS
+        if one.get("heartbeatAge", 0) <= DEAD_MS
     ]
     if not live:
         return "none lives: jobs wait until you start one with `hsejobs worker`", False

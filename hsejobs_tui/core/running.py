@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from hsejobs.model import JobRecord
+from hsejobs.store.keys import DEAD_MS
 from hsejobs.store.read_live import Snapshot
 from hsejobs_tui.core.source import LiveSource
 
-#: Age in ms of a heartbeat from which a consumer counts as dead; it sends one every 5 s.
-SILENT_MS = 15_000
 #: Running jobs read of each queue.
 READ = 100
 
@@ -32,7 +31,7 @@ class Running:
     @property
     def alone(self) -> bool:
         """Whether no consumer reports it although each has sent a heartbeat since it began."""
-        return self.worker is None and self.ran > SILENT_MS
+        return self.worker is None and self.ran > DEAD_MS
 
 
 def read(source: LiveSource, seen: Snapshot) -> list[Running]:
@@ -72,5 +71,5 @@ def worker_order(worker: Mapping[str, Any]) -> tuple[Any, ...]:
     """Sorts consumers, those in trouble first: silent, with hung threads, then the busiest."""
     slots = [slot for slot in worker.get("slots", ()) if slot]
     share = len(slots) / max(1, int(worker.get("concurrency") or 1))
-    silent = worker.get("heartbeatAge", 0) > SILENT_MS
+    silent = worker.get("heartbeatAge", 0) > DEAD_MS
     return not silent, -int(worker.get("hung") or 0), -share, str(worker.get("queue")), worker["id"]

@@ -9,6 +9,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.widgets import Static
 
+from hsejobs.store.keys import DEAD_MS
 from hsejobs.store.read import QueueStats
 from hsejobs.wording import counted, jobs_wait
 from hsejobs_tui.core import charts, running
@@ -237,7 +238,7 @@ def _where(one: Running) -> Text:
         text = "no worker reports it: it may be dead" if one.alone else "just begun"
         return Text(text, "warn" if one.alone else "dim")
     where = f"{safe(one.worker.get('host'), 60)} pid {one.worker.get('pid')} slot {one.slot}"
-    if one.worker.get("heartbeatAge", 0) > running.SILENT_MS:
+    if one.worker.get("heartbeatAge", 0) > DEAD_MS:
         return Text(f"silent {duration(one.worker['heartbeatAge'])}: {where}", "bold fail")
     return Text(where)
 
@@ -255,7 +256,7 @@ def _consumer(one: Mapping[str, Any], now: int) -> Row:
     busy = sum(1 for slot in slots if slot)
     started, rss = one.get("startedAt"), one.get("memory")
     seen = Text(f"{duration(age)} ago")
-    if age > running.SILENT_MS:
+    if age > DEAD_MS:
         seen = Text(f"silent {duration(age)}: dead or frozen", "bold fail")
     elif (state := one.get("state", "running")) != "running":
         seen = Text(f"{state}, {busy} running" if busy else str(state), "bold warn")
