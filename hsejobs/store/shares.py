@@ -185,7 +185,7 @@ class _Row:
 def _row(row: Sequence[Any], whole_us: int) -> _Row:
     raw, waiting, active, delayed, failed, ended, us, text = row
     name = raw.decode("utf-8", "surrogateescape")
-    weight, limit, paused = _settings(text)
+    weight, limit, paused = settings_of(text)
     tenant = QueueTenant(
         name or None,
         waiting,
@@ -202,7 +202,7 @@ def _row(row: Sequence[Any], whole_us: int) -> _Row:
     return _Row(name, (-us, -(waiting + active), name), stands, tenant)
 
 
-def _settings(text: bytes) -> tuple[int, int | None, bool]:
+def settings_of(text: bytes) -> tuple[int, int | None, bool]:
     """Weight, limit and pause from the record of `tenant_set.lua`."""
     weight, limit, paused = (*text.decode("ascii", "replace").split(" "), "", "", "")[:3]
     return _within(weight, MOST_WEIGHT) or 1, _within(limit, MOST_AT_ONCE), paused == "1"

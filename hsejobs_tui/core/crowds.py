@@ -9,6 +9,7 @@ from hsejobs.model import State
 from hsejobs.store import keys
 from hsejobs.store.client import RedisClient
 from hsejobs.store.read_live import PATIENCE
+from hsejobs.store.shares import settings_of
 from hsejobs.wording import counted, verb
 from hsejobs_tui.core.text import safe
 
@@ -90,8 +91,9 @@ def read(redis: RedisClient, prefix: str, queue: str, waiting: int) -> Crowd | N
         if owner
     )
     pairs = zip(settings[::2], settings[1::2], strict=False)
-    # A tenant's settings: its weight, its limit, and 1 if it is held.
-    held = [name.decode() for name, text in pairs if text.split(b" ")[2:] == [b"1"]][:MOST_HELD]
+    # A tenant's settings: its weight, its limit, and whether it is held.
+    held = [name.decode("utf-8", "replace") for name, text in pairs if settings_of(text)[2]]
+    del held[MOST_HELD:]
     top = owners.most_common(1)[0][0] if waiting >= FEW and len(owners) > 0 else None
     names = list(dict.fromkeys([*held, *([top] if top else [])]))
     counts = (
