@@ -14,6 +14,8 @@ import pytest
 import redis
 from sqlalchemy import Engine
 
+import huey_config
+from hsejobs.engine.huey import loaded
 from hsejobs.engine.runtime import reset_runtime
 from tests.support.certificates import short_folder
 from tests.support.cluster import Cluster
@@ -59,6 +61,14 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, _home: Pat
         monkeypatch.setenv(name, value)
     time.tzset()
     os.umask(0o022)
+
+
+@pytest.fixture(autouse=True)
+def _queues_of_the_platform() -> Iterator[None]:
+    """Fails a test that puts another queue in the place of one of the platform's in this process."""
+    yield
+    replaced = [name for name, huey in huey_config.QUEUES.items() if loaded(name) is not huey]
+    assert not replaced, f"other queues stand in the place of {replaced}"
 
 
 @pytest.hookimpl(wrapper=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, Unpack, cast
 from weakref import WeakValueDictionary
 
@@ -49,6 +50,17 @@ LOADED: WeakValueDictionary[str, JobHuey] = WeakValueDictionary()
 def loaded(name: str) -> JobHuey | None:
     """The queue with this name if this process has its code, else None."""
     return LOADED.get(name)
+
+
+@contextmanager
+def unlisted() -> Iterator[None]:
+    """``loaded`` does not find the queues that are made within: they are of another application."""
+    before = dict(LOADED)
+    try:
+        yield
+    finally:
+        LOADED.clear()
+        LOADED.update(before)
 
 
 class Decorator(Protocol):

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, Field
 
 from hsejobs.engine import JobHuey, crontab, current_job
+from hsejobs.engine.huey import unlisted
 from hsejobs.engine.runtime import runtime
 from hsejobs.errors import JobsError, Unrecoverable
 from hsejobs.masking import Secret
@@ -22,18 +23,26 @@ RELEASE = "4f1c"
 #: The host that answers no webhook.
 DEAD_HOST = "hooks.example.com"
 
-billing = JobHuey(
-    "billing", attempts=3, backoff=1.0, timeout=30.0, concurrency=4, outbound=True, release=RELEASE
-)
-crm = JobHuey("crm-sync", attempts=2, timeout=900.0, concurrency=3, fair=False, release=RELEASE)
-webhooks = JobHuey("webhooks", attempts=5, concurrency=5, outbound=True, release=RELEASE)
-onboarding = JobHuey("onboarding", attempts=3, concurrency=5, release=RELEASE)
-email = JobHuey(
-    "email", attempts=4, timeout=30.0, priority=2, concurrency=5, outbound=True, release=RELEASE
-)
-cleanup = JobHuey("cleanup", concurrency=1, release=RELEASE)
-reports = JobHuey("reports", timeout=300.0, concurrency=2, release=RELEASE)
-exports = JobHuey("data-exports", timeout=900.0, concurrency=2, release=RELEASE)
+# A program that fills a demo may run an application that has queues of the same names.
+with unlisted():
+    billing = JobHuey(
+        "billing",
+        attempts=3,
+        backoff=1.0,
+        timeout=30.0,
+        concurrency=4,
+        outbound=True,
+        release=RELEASE,
+    )
+    crm = JobHuey("crm-sync", attempts=2, timeout=900.0, concurrency=3, fair=False, release=RELEASE)
+    webhooks = JobHuey("webhooks", attempts=5, concurrency=5, outbound=True, release=RELEASE)
+    onboarding = JobHuey("onboarding", attempts=3, concurrency=5, release=RELEASE)
+    email = JobHuey(
+        "email", attempts=4, timeout=30.0, priority=2, concurrency=5, outbound=True, release=RELEASE
+    )
+    cleanup = JobHuey("cleanup", concurrency=1, release=RELEASE)
+    reports = JobHuey("reports", timeout=300.0, concurrency=2, release=RELEASE)
+    exports = JobHuey("data-exports", timeout=900.0, concurrency=2, release=RELEASE)
 
 QUEUES = {
     one.name: one for one in (billing, crm, webhooks, onboarding, email, cleanup, reports, exports)
