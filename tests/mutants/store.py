@@ -171,7 +171,7 @@ MUTANTS = (
     lua(
         "the same id makes a second job",
         "lib/add",
-        "if redis.call('EXISTS', key) == 1 then",
+        "if not new and redis.call('EXISTS', key) == 1 then",
         "if false then",
         PROMISES,
     ),
@@ -313,7 +313,7 @@ MUTANTS = (
     Mutant(
         "a script asks for no right before its writes",
         "hsejobs/store/scripts.py",
-        "if may and not ({allowed}) then",
+        "if may and not ({_allowed(used)}) then",
         "if false then",
         ("store/test_replies.py::test_without_one_right_no_script_does_half",),
     ),

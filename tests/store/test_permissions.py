@@ -6,12 +6,14 @@ import ast
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
 
+from hsejobs.errors import RedisRefused
 from hsejobs.model import State
-from hsejobs.store import permissions
+from hsejobs.store import permissions, scripts
 from hsejobs.store.client import RedisClient
 from hsejobs.store.read import JobReader
 from hsejobs.store.write import JobWriter, NewJob
@@ -171,6 +173,83 @@ def test_an_announcement_that_is_refused_refuses_no_job(
 def test_no_script_depends_on_an_announcement() -> None:
     for path in (ROOT / "hsejobs/store/lua").rglob("*.lua"):
         assert "redis.call('PUBLISH'" not in path.read_text(), path.name
+
+
+ORG = {"organization_id": "one"}
+#: Adds that take different paths through their script: the jobs of a call, and the states of the queue.
+#: Those of the first two are added by lib/one, except in a plain FIFO, in a paused queue, or at a limit.
+ADDS: list[tuple[str, list[dict[str, Any]]]] = [
+    ("new turns paused", [{}]),
+    ("new turns fifo parked", [ORG]),
+    ("new", [{"organization_id": "one", "tenant_backlog": 9}]),
+    ("new", [{"delay": 1000}]),
+    ("new", [{"delay": 1000, **ORG}]),
+    ("new", [{"extras": b"x", "family": "p", "key": "k"}]),
+    ("new turns paused", [{}] * 2),
+    ("new turns parked", [ORG] * 2),
+    ("turns", [{}, ORG, {"organization_id": "two"}]),
+]
+
+
+def _prepare(client: Any, state: str) -> None:
+    client.flushdb()
+    base = "hsejobs:{q}:"
+    if state in ("turns", "fifo", "parked"):
+        rules: dict[str, str] = {"on": "1", "f": "0" if state == "fifo" else "1"}
+        client.hset(f"{base}share", mapping=rules | ({"p": "1"} if state == "parked" else {}))
+    if state == "parked":
+        client.zadd(f"{base}turns:parked", {"3one": 1.0})
+    if state == "paused":
+        client.set(f"{base}paused", "older")
+
+
+def _contents(client: Any) -> dict[bytes, Any]:
+    """The keys without the number of the minute, and what they hold except for times."""
+    found: dict[bytes, Any] = {}
+    for key in sorted(client.keys("*")):
+        kind = client.type(key)
+        name = re.sub(rb"(:m):[0-9]+", rb"\1", key)
+        if kind == b"hash":
+            found[name] = sorted(client.hkeys(key))
+        elif kind == b"zset":
+            found[name] = sorted(client.zrange(key, 0, -1))
+        elif kind == b"stream":
+            found[name] = [fields for _, fields in client.xrange(key)]
+        else:
+            found[name] = kind
+        found[name] = (found[name], client.ttl(key) > 0)
+    return found
+
+
+@pytest.mark.parametrize("adds", ADDS, ids=str)
+def test_an_add_without_a_right_adds_all_or_nothing(
+    redis_client: redis.Redis, client: RedisClient, adds: tuple[str, list[dict[str, Any]]]
+) -> None:
+    """Some calls do not ask for all rights of their script: those that they leave out, they do not need."""
+    writer = JobWriter(client, "hsejobs")
+    texts = scripts.ADD.text + scripts.ADD_ALIKE.text
+    rights = sorted({*re.findall(r"call\('([A-Z]+)'", texts)} - {"PUBLISH", "TIME"})
+    jobs = [NewJob(f"j{n}", "m.t", b"{}", 3, 1, 0, 0, **one) for n, one in enumerate(adds[1])]
+    spared = set()
+    ask: Callable[..., object] = redis_client.execute_command
+    for state in adds[0].split():
+        _prepare(redis_client, state)
+        writer.add_each("q", jobs)
+        whole = _contents(redis_client)
+        for right in rights:
+            _prepare(redis_client, state)
+            before = _contents(redis_client)
+            ask("ACL", "SETUSER", USER, f"-{right}")
+            try:
+                writer.add_each("q", jobs)
+                spared.add(right)
+            except RedisRefused:
+                assert _contents(redis_client) == before, (state, right)
+            else:
+                assert _contents(redis_client) == whole, (state, right)
+            finally:
+                ask("ACL", "SETUSER", USER, f"+{right}")
+    assert ("ZRANGE" in spared) == (adds in ADDS[:2])
 
 
 def denials(client: redis.Redis) -> list[str]:
