@@ -26,7 +26,7 @@ _HEADER = re.compile(
     r"^-- (KEYS|ARGV|returns|errors|first|include|rare|read only|full server)(?:: ?(.*))?$"
 )
 #: Commands that write nothing.
-_READING = frozenset({"EXISTS", "HMGET"})
+_READING = frozenset({"EXISTS", "HMGET", "MGET", "ZRANGE", "ZRANGEBYSCORE"})
 #: ``soft`` is lib/record's function that treats unreadable keys as absent.
 _CALL = re.compile(r"\b(?:redis\.p?call|soft)\('([A-Z]+)'")
 
@@ -89,7 +89,7 @@ class Script:
         code = assemble(fragments, _code(body), _header(body).get("rare", "").split())
         full = _header(body).get("full server") == "runs"
         before = "" if self.read_only else _before_writing(code, full=full)
-        if first := _header(body).get("first"):
+        for first in reversed(_header(body).get("first", "").split()):
             before = _first(_code(_text("lib", f"{first}.lua"))) + before
         # A local variable is faster than a field of a global, and scripts call it many times.
         code = (before + code).replace("redis.call(", "call(")

@@ -16,6 +16,7 @@ from hsejobs.model import State
 from hsejobs.store import permissions, scripts
 from hsejobs.store.client import RedisClient
 from hsejobs.store.read import JobReader
+from hsejobs.store.work import Done, WorkerStore
 from hsejobs.store.write import JobWriter, NewJob
 from tests.support.cluster import Cluster
 from tests.support.server import PASSWORD, USER, Server
@@ -210,7 +211,9 @@ def _contents(client: Any) -> dict[bytes, Any]:
         kind = client.type(key)
         name = re.sub(rb"(:m):[0-9]+", rb"\1", key)
         if kind == b"hash":
-            found[name] = sorted(client.hkeys(key))
+            found[name] = sorted(
+                re.sub(rb"^([rw])[0-9]+", rb"\1", one) for one in client.hkeys(key)
+            )
         elif kind == b"zset":
             found[name] = sorted(client.zrange(key, 0, -1))
         elif kind == b"stream":
@@ -221,35 +224,71 @@ def _contents(client: Any) -> dict[bytes, Any]:
     return found
 
 
+def _without_each(
+    client: Any, text: str, prepare: Callable[[], None], act: Callable[[], object]
+) -> set[str]:
+    """Acts without each command of a script: all must be done, or nothing. Returns those not needed."""
+    spared = set()
+    prepare()
+    act()
+    whole = _contents(client)
+    for right in sorted({*re.findall(r"call\('([A-Z]+)'", text)} - {"PUBLISH", "TIME"}):
+        prepare()
+        before = _contents(client)
+        client.execute_command("ACL", "SETUSER", USER, f"-{right}")
+        try:
+            act()
+            spared.add(right)
+        except RedisRefused:
+            assert _contents(client) == before, right
+        else:
+            assert _contents(client) == whole, right
+        finally:
+            client.execute_command("ACL", "SETUSER", USER, f"+{right}")
+    return spared
+
+
 @pytest.mark.parametrize("adds", ADDS, ids=str)
 def test_an_add_without_a_right_adds_all_or_nothing(
     redis_client: redis.Redis, client: RedisClient, adds: tuple[str, list[dict[str, Any]]]
 ) -> None:
-    """Some calls do not ask for all rights of their script: those that they leave out, they do not need."""
+    """Most calls do not ask for all rights of their script: those that they leave out, they do not need."""
     writer = JobWriter(client, "hsejobs")
-    texts = scripts.ADD.text + scripts.ADD_ALIKE.text
-    rights = sorted({*re.findall(r"call\('([A-Z]+)'", texts)} - {"PUBLISH", "TIME"})
     jobs = [NewJob(f"j{n}", "m.t", b"{}", 3, 1, 0, 0, **one) for n, one in enumerate(adds[1])]
     spared = set()
-    ask: Callable[..., object] = redis_client.execute_command
     for state in adds[0].split():
-        _prepare(redis_client, state)
-        writer.add_each("q", jobs)
-        whole = _contents(redis_client)
-        for right in rights:
-            _prepare(redis_client, state)
-            before = _contents(redis_client)
-            ask("ACL", "SETUSER", USER, f"-{right}")
-            try:
-                writer.add_each("q", jobs)
-                spared.add(right)
-            except RedisRefused:
-                assert _contents(redis_client) == before, (state, right)
-            else:
-                assert _contents(redis_client) == whole, (state, right)
-            finally:
-                ask("ACL", "SETUSER", USER, f"+{right}")
+        spared |= _without_each(
+            redis_client,
+            scripts.ADD.text + scripts.ADD_ALIKE.text,
+            lambda state=state: _prepare(redis_client, state),  # type: ignore[misc]
+            lambda: writer.add_each("q", jobs),
+        )
     assert ("ZRANGE" in spared) == (adds in ADDS[:2])
+
+
+@pytest.mark.parametrize("owner", [{}, ORG], ids=str)
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_step_without_a_right_does_all_or_nothing(
+    redis_client: redis.Redis, client: RedisClient, owner: dict[str, Any], more: int
+) -> None:
+    """As for adds; ``more``: another job waits, so that a step that completes one claims the next."""
+    writer, work = JobWriter(client, "hsejobs"), WorkerStore(client, "hsejobs", "q")
+    jobs = [NewJob(f"j{n}", "m.t", b"{}", 3, 1, 0, 0, **owner) for n in range(1 + more)]
+
+    def add() -> None:
+        _prepare(redis_client, "new")
+        writer.add_each("q", jobs)
+
+    def claim() -> None:
+        add()
+        work.step([], 1, "token", 60_000)
+
+    text = scripts.COMPLETE.text
+    spared = _without_each(redis_client, text, add, lambda: work.step([], 1, "token", 60_000))
+    assert {"LRANGE", "UNLINK", "ZSCORE"} <= spared
+    done = Done("j0", "token", 5, b'{"a": 1}')
+    spared = _without_each(redis_client, text, claim, lambda: work.step([done], 1, "next", 60_000))
+    assert bool(spared) != bool(more)
 
 
 def denials(client: redis.Redis) -> list[str]:
