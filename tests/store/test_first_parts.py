@@ -1,12 +1,13 @@
-"""Most jobs are added, claimed and completed by lib/one, lib/next and lib/done, with commands of their own: these
-must leave exactly what the rest of their scripts leaves.
+"""Most jobs are added, claimed and completed by lib/one, lib/next and lib/done, with commands of their own.
+
+These must leave exactly what the rest of their scripts leaves.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import pytest
@@ -65,7 +66,7 @@ def _prepare(client: Any, queue: list[tuple[Any, ...]], job: NewJob | None = Non
         client.execute_command(name, BASE + key, *values)
 
 
-_READ = {
+_READ: dict[bytes, Callable[[Any, bytes], Any]] = {
     b"string": lambda client, key: client.get(key),
     b"hash": lambda client, key: client.hgetall(key),
     b"zset": lambda client, key: client.zrange(key, 0, -1, withscores=True),
@@ -81,10 +82,15 @@ def _left(client: Any) -> Any:
     }
 
 
+@cache
+def _sha(text: str) -> str:
+    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
 def _run(client: Any, script: scripts.Script, part: int, args: Any) -> Any:
     text = _texts(script)[part]
     try:
-        return client.evalsha(hashlib.sha1(text.encode()).hexdigest(), 1, BASE, *args)
+        return client.evalsha(_sha(text), 1, BASE, *args)
     except redis.exceptions.NoScriptError:
         return client.eval(text, 1, BASE, *args)
 
@@ -173,21 +179,23 @@ def test_claims_leave_the_same(
                 redis_client,
                 scripts.COMPLETE,
                 (1, "token", 30_000, 0, bell),
-                lambda job=job: _prepare(redis_client, queue, job),  # type: ignore[misc]
+                partial(_prepare, redis_client, queue, job),
             )
             assert alone == (owned if job.organization_id else plain), values
 
 
 def test_other_claims_are_left_to_the_rest(redis_client: Any) -> None:
-    job = NewJob("j", "m.t", b"{}", 3, 2, 5000, 60_000, key="k")
-    for args in ((2, "t", 5000, 0, ""), (1, "t", 5000, 1, ""), (0, "t", 5000, 0, "")):
-        plain = job._replace(key="")
-        prepare = lambda plain=plain: _prepare(redis_client, [], plain)  # type: ignore[misc] # noqa: E731
-        assert not _both(redis_client, scripts.COMPLETE, args, prepare)
+    plain = NewJob("j", "m.t", b"{}", 3, 2, 5000, 60_000)
     args = (1, "t", 5000, 0, "")
-    prepare = lambda: _prepare(redis_client, [], job)  # noqa: E731
-    assert not _both(redis_client, scripts.COMPLETE, args, prepare)
-    assert _both(redis_client, scripts.COMPLETE, args, redis_client.flushdb)
+    for job, other in (
+        (plain, (2, *args[1:])),
+        (plain, (1, "t", 5000, 1, "")),
+        (plain, (0, *args[1:])),
+        (plain._replace(key="k"), args),
+    ):
+        prepare = partial(_prepare, redis_client, [], job)
+        assert not _both(redis_client, scripts.COMPLETE, other, prepare)
+    assert _both(redis_client, scripts.COMPLETE, args, partial(_prepare, redis_client, []))
 
 
 #: What a completed job's call finds; whether lib/done completes it.
