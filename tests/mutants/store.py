@@ -12,6 +12,7 @@ AGAIN = ("store/test_sent_again.py",)
 LIFE = ("store/test_life.py",)
 CANCEL = ("store/test_cancel.py",)
 HELD = ("store/test_held.py",)
+FIRST = ("store/test_first_parts.py",)
 
 
 def lua(what: str, name: str, old: str, new: str, tests: tuple[str, ...] = ACTS) -> Mutant:
@@ -174,6 +175,15 @@ MUTANTS = (
         "if not new and redis.call('EXISTS', key) == 1 then",
         "if false then",
         PROMISES,
+    ),
+    lua("a job of a key passes its limit", "lib/next", "job[15] or job[16])", "job[15])", FIRST),
+    lua("a cancelled job completes at once", "lib/done", "not (job[5] or", "not (", FIRST),
+    lua(
+        "a first part counts nothing",
+        "lib/one",
+        "'HINCRBY', counters, field, '1'",
+        "'GET', ''",
+        FIRST,
     ),
     lua(
         "an add that is sent again was there",
