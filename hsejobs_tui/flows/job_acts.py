@@ -69,7 +69,7 @@ async def act_counted(
     count = len(question.fixed)
     subject = counted(count, "job")
     if 1 < untyped < count and not await session.ask(
-        Confirm(f"{name.capitalize()} so many: {subject}?", text, str(count))
+        Confirm(f"Really {name} {subject}?", text, str(count))
     ):
         return False
     return await run(session, name, queue, question.fixed, subject, question.reason, where)

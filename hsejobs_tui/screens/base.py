@@ -91,9 +91,10 @@ class View(Screen[None]):
         return InsightPlace()
 
     async def poll_slowly(self) -> None:
-        """Reads what may be some seconds old, after the frame is drawn: here the circuits."""
+        """Reads what may be some seconds old, after the frame is drawn: here circuits and whose jobs wait."""
         session = self.session
         session.circuits = await session.do(session.source.circuits)
+        session.crowds = await session.do(session.source.crowds)
 
     def detail(self) -> Text:
         """Details of the row under the cursor, for screens that have a ``#detail`` area."""

@@ -12,9 +12,9 @@ from textual.widgets import Input, Static
 from hsejobs.control import why
 from hsejobs.errors import JobsError
 from hsejobs.model import FINISHED, JobRecord, State
+from hsejobs.watch.advice import asleep
 from hsejobs_tui.core import all_states
 from hsejobs_tui.core.alerts import held_text
-from hsejobs_tui.core.causes import asleep
 from hsejobs_tui.core.joblist import EMPTY, cause, figures, nothing, titled, what
 from hsejobs_tui.core.text import one_line, safe
 from hsejobs_tui.core.view import AHEAD, LOOK, STATES, kind, remark, when

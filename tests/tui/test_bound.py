@@ -338,7 +338,7 @@ async def test_the_count_of_too_many_to_undo_is_typed_for_a_retry_too(
     async with question_open(stage, Failures, "r") as pilot:
         await shows(pilot, "Retry all 3 jobs")
         await pilot.press("y")
-        await shows(pilot, "Retry so many: 3 jobs?", "Type 3")
+        await shows(pilot, "Really retry 3 jobs?", "Type 3")
         await pilot.press("y", "enter")
         await settle(pilot)
         assert stage.counts()["failed"] == 3
