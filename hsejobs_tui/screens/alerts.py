@@ -165,10 +165,14 @@ class Alerts(View):
             await queue_acts.pause(self.session, queue)
 
     async def do_hold(self) -> None:
-        """Holds a task of the alert's queue, or lets it go."""
+        """Holds a task of the alert's queue; or lets it go, or the organization that is held."""
         from hsejobs_tui.flows.holding import hold
 
-        await hold(self.session, self._target[1])
+        queue = self._target[1]
+        crowd = self.session.crowds.get(queue)
+        await hold(
+            self.session, queue, organization_id=crowd.held[0][0] if crowd and crowd.held else None
+        )
 
 
 def _what(one: Alert) -> str:

@@ -67,6 +67,19 @@ async def test_the_queue_s_head_says_that_a_task_is_held(stage: Stage) -> None:
         await shows(pilot, f"task {name.rpartition('.')[2]} held by ann")
 
 
+async def test_a_held_organization_is_let_go_from_its_alert(stage: Stage) -> None:
+    stage.add("job-1", org="org-7")
+    shares = Shares(stage.redis, "t")
+    shares.set("mail", "org-7", paused=True)
+    async with opened(stage, "5") as pilot:
+        await shows(pilot, "org-7 is held, 1 job of it waits", "H lets it go (8)")
+        await pilot.press("H")
+        await shows(pilot, "Let the organization org-7 go: 1 job waits")
+        await pilot.press("down", "enter")
+        await says(pilot, "org-7 is let go in mail")
+    assert not shares.get("mail", "org-7").paused
+
+
 def test_one_frame_says_what_is_held(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
     from hsejobs_tui import once
 
