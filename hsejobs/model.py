@@ -341,6 +341,9 @@ class JobRecord:
     run_at: int | None = None
     progress: float = 0
     progress_message: str | None = None
+    #: When the progress or its message changed last; None if it never did, or its consumer is of an older
+    #: release. It may have been in an earlier attempt.
+    progress_at: int | None = None
     stalls: int = 0
     code: str | None = None
     data: Any = None

@@ -12,6 +12,7 @@ import typer
 
 from hsejobs.errors import ArtifactsUnavailable, JobsError, SettingsError
 from hsejobs_cli import output
+from hsejobs_cli.doctor_holds import examine_holds
 from hsejobs_cli.doctor_redis import examine
 from hsejobs_cli.doctor_releases import examine_releases
 from hsejobs_cli.look import Json
@@ -43,10 +44,13 @@ def doctor(
     settings = session.settings
     checks: list[dict[str, Any]] = []
 
-    def report(ok: bool, what: str, fix: str = "") -> None:
-        checks.append({"ok": ok, "check": what, "todo": None if ok else fix})
+    def report(ok: bool, what: str, fix: str = "", *, note: bool = False) -> None:
+        # A note is no fault, and yet there is something to do.
+        told = note or not ok
+        checks.append({"ok": ok, "check": what, "todo": fix if told else None})
         if not as_json:
-            typer.echo(f"{'ok  ' if ok else 'FAIL'} {what}" + (f": {fix}" if not ok else ""))
+            word = "FAIL" if not ok else "note" if note else "ok  "
+            typer.echo(f"{word} {what}" + (f": {fix}" if told else ""))
 
     report(True, "settings")
     home = ensure_home(settings)
@@ -54,6 +58,7 @@ def doctor(
     unreachable = examine(settings, report)
     if not unreachable:
         examine_releases(settings, report)
+        examine_holds(settings, report)
     if jobs and not unreachable:
         _jobs(session, report)
     _application(settings, report)

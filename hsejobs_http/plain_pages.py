@@ -196,8 +196,11 @@ def _alerts(around: Around, alerts: Sequence[Alert], seen: Snapshot) -> str:
         name = escape(one.queue)
         queue = f"<a href='{around.link(f'/{one.queue}')}'>{name}</a>" if known else name
         since = f", for {duration(max(0, seen.now - one.since))}" if one.since else ""
-        what = escape(safe(one.what, 300))
-        rows.append(f"<li><span class={one.level}>{one.level}</span> {queue}: {what}{since}</li>")
+        what = escape(safe(one.told, 300))
+        todo = f"<br>{escape(safe(one.todo, 200))}" if one.todo else ""
+        rows.append(
+            f"<li><span class={one.level}>{one.level}</span> {queue}: {what}{since}{todo}</li>"
+        )
     return f"<h2>{counted(len(alerts), 'alert')}</h2><ul>{''.join(rows)}</ul>"
 
 

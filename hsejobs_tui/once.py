@@ -11,7 +11,7 @@ from hsejobs.wording import counted
 from hsejobs_tui.core.alerts import active_alerts, by_level, circuit_alerts
 from hsejobs_tui.core.options import Options
 from hsejobs_tui.core.source import LiveSource
-from hsejobs_tui.core.text import duration, number, size
+from hsejobs_tui.core.text import duration, number, safe, size
 from hsejobs_tui.core.view import NO_QUEUE, queue_row
 
 _NAMES = (
@@ -48,7 +48,9 @@ def show(options: Options) -> None:
     try:
         source = LiveSource(options, client)
         seen = source.snapshot()
-        alerts = active_alerts(seen, options.limits) + circuit_alerts(source.circuits())
+        # The whole truth, as there is no second look; and without keys, as there are none.
+        alerts = active_alerts(seen, options.limits, source.crowds(whole=True), keys=None)
+        alerts += circuit_alerts(source.circuits(), keys=False)
     finally:
         client.close()
     rows = [_NAMES]
@@ -77,4 +79,4 @@ def show(options: Options) -> None:
     about = f"{server.version}, {size(server.used_memory)}, " if server else ""
     sys.stdout.write(f"{about}{counted(seen.cost[0], 'command')}, {seen.cost[1]:.1f} ms\n")
     for one in by_level(alerts):
-        sys.stdout.write(f"{one.level}: {one.queue}: {one.what}; {one.todo}\n")
+        sys.stdout.write(f"{one.level}: {safe(one.queue)}: {safe(one.told)}; {safe(one.todo)}\n")

@@ -20,7 +20,7 @@ class Confirm(Enum):
     """When a door that shows things asks before the act; a command asks for what destroys."""
 
     NEVER = "never"
-    #: For more than one job, whose number must be typed.
+    #: For more than one job.
     MANY = "many"
     ALWAYS = "always"
 
@@ -32,7 +32,8 @@ class Act:
     ``role``: the least privileged role. ``past``: what was done, as "retried". ``touches``: what it
     changes: jobs, a queue, a tenant, a task, consumers, a circuit, a schedule, a file or an
     organization. ``states``: of the jobs that it may change. ``whole``: it affects the jobs of all
-    organizations. ``destroys``: it cannot be undone, so that a command asks too.
+    organizations. ``destroys``: it cannot be undone, so that a command asks too. ``untyped``: up to how many
+    jobs yes or no is enough where a door asks; for more, their number must be typed.
     """
 
     role: str
@@ -42,6 +43,7 @@ class Act:
     whole: bool = False
     confirm: Confirm = Confirm.ALWAYS
     destroys: bool = False
+    untyped: int = 1
 
     def asks(self, count: int) -> bool:
         """Whether a door that shows things asks first, for that many jobs."""
@@ -49,11 +51,13 @@ class Act:
         return many or self.confirm is Confirm.ALWAYS
 
 
+#: A retry destroys nothing, and an undo takes back what has not begun. Of more jobs than this, too many have.
+RETRIED = 10_000
 IDLE = (WAITING, DELAYED, COMPLETED, FAILED)
 #: Every act, by its name in the audit log. A member cancels only the jobs that it added. `enqueue`: the
 #: queue says which role it needs.
 ACTS: dict[str, Act] = {
-    "retry": Act("admin", "retried", states=(FAILED,), confirm=Confirm.MANY),
+    "retry": Act("admin", "retried", states=(FAILED,), confirm=Confirm.MANY, untyped=RETRIED),
     "promote": Act("admin", "promoted", states=(DELAYED,), confirm=Confirm.MANY),
     "cancel": Act("member", "cancelled", states=(WAITING, ACTIVE, DELAYED)),
     "remove": Act("admin", "removed", states=IDLE, destroys=True),

@@ -105,6 +105,7 @@ def record_of(queue: str, row: Sequence[Any]) -> JobRecord:
         run_at=_number(get(b"ra")) if delayed else None,
         progress=100 if status is State.COMPLETED else _percent(get(b"pg")),
         progress_message=_text(get(b"pm")),
+        progress_at=_number(get(b"pa")),
         stalls=_number(get(b"sl")) or 0,
         code=_text(get(b"ec")),
         data=_json(row[2]),

@@ -297,6 +297,7 @@ WINDOW = Script(
     ("state", "organization", "reverse", "offset", "limit", "anchor", "anchor_row", "errors"),
 )
 TENANTS = Script("tenants", ("cursor", "limit", "minutes", "newest"), ("organization",))
+CROWD = Script("crowd", ("places", "looked_at", "cursor", "limit", "most"), ("organization",))
 TENANT_SET = Script("tenant_set", ("organization", "weight", "limit", "paused", "seen", "entry"))
 TASK_SET = Script("task_set", ("task", "paused", "seen", "who", "entry"), ("other_name",))
 WORKERS = Script("workers")

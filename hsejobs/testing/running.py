@@ -20,7 +20,9 @@ class Running(Moves):
         job = self._held(queue, shared)
         if job is None:
             return 0
-        job.set(pg=shared["percent"], pm=shared["message"])
+        progress = raw(shared["percent"]), raw(shared["message"])
+        if progress != (job.get("pg"), job.get("pm")):
+            job.set(pg=progress[0], pm=progress[1], pa=self._ms)
         return 1
 
     def _do_log(

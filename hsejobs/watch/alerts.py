@@ -20,11 +20,12 @@ from hsejobs.settings import Settings
 from hsejobs.store import registry
 from hsejobs.store.alerts import AlertStore, Unrunnable
 from hsejobs.store.client import RedisClient
+from hsejobs.store.crowds import Crowds
 from hsejobs.store.marks import Marks
 from hsejobs.store.read import JobReader, QueueStats
 from hsejobs.store.read_live import Server
 from hsejobs.store.recording import Recorder
-from hsejobs.watch import logs
+from hsejobs.watch import advice, logs
 from hsejobs.wording import counted, jobs_wait, verb
 
 #: Seconds between two checks; ms for which an alert stays listed after it turned off.
@@ -156,6 +157,7 @@ class Watch:
         self.redis, self.limits = client, Limits.of(settings)
         self.store = AlertStore(client, settings.redis_prefix)
         self.reader = JobReader(client, settings.redis_prefix)
+        self.crowds = Crowds(client, settings.redis_prefix)
         self._due = 0.0
         #: Since when Redis is unavailable (monotonic clock), and the alert about it.
         self._away: float | None = None
@@ -191,16 +193,20 @@ class Watch:
                 alone = not one.consumers
                 waiting = Unrunnable({}, {}) if alone else self.store.unrunnable(one.name)
                 every += unrunnable(one, waiting, limit)
+            judged = []
             for reading in every:
                 known = before.pop((reading.rule, reading.queue), None)
                 now = judge(reading, known, one.now)
                 if now is not None:
-                    self.store.put(now)
-                    if _log(known, now):
-                        self._mark(now)
-                    found.append(now)
+                    judged.append((known, now))
                 elif known is not None:
                     self.store.drop(known)
+            self._advise(one, [now for _, now in judged if now["state"] == "on"])
+            for known, now in judged:
+                self.store.put(now)
+                if _log(known, now):
+                    self._mark(now)
+                found.append(now)
         for known in before.values():
             # The checks do not cover Redis itself: its alert is dropped when its time is over.
             if known["rule"] == "redis" and _ms() - (known["endedMs"] or 0) <= KEPT_MS:
@@ -208,6 +214,16 @@ class Watch:
             else:
                 self.store.drop(known)
         self._notify(found)
+
+    def _advise(self, stats: QueueStats, alerts: Sequence[dict[str, Any]]) -> None:
+        """Adds to the alerts of a queue that are on why they are, and what helps."""
+        crowd, quiet = None, False
+        if any(one["rule"] in advice.WAITING for one in alerts):
+            crowd = self.crowds.read([stats.name])[stats.name]
+            quiet = advice.asleep(self.reader.workers([stats.name]))
+        for one in alerts:
+            told = advice.advise(one["rule"], stats, crowd, quiet=quiet, count=int(one["value"]))
+            one["cause"], one["todo"] = told.cause, told.todo
 
     def _mark(self, alert: dict[str, Any]) -> None:
         state = "" if alert["state"] == "on" else " ended"
@@ -354,9 +370,16 @@ def _ms() -> int:
 
 
 def public(alert: dict[str, Any]) -> dict[str, Any]:
-    """An alert's public object: ``rule, queue, state, value, limit, message, since, ended``."""
+    """An alert's public object: ``rule, queue, state, value, limit, message, since, ended``.
+
+    The message of one that is on ends with why it is, and what helps.
+    """
     names = ("rule", "queue", "state", "value", "limit", "message")
     shown = {name: alert[name] for name in names}
+    if alert["state"] == "on":
+        why = f": {alert['cause']}" if alert.get("cause") else ""
+        todo = f"; {alert['todo']}" if alert.get("todo") else ""
+        shown["message"] = f"{alert['message']}{why}{todo}"
     times = {"since": iso_time(alert["sinceMs"]), "ended": iso_time(alert["endedMs"])}
     return {**shown, **times}
 

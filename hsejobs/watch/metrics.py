@@ -10,6 +10,7 @@ from hsejobs.errors import RedisRefused
 from hsejobs.store import keys, scripts, totals
 from hsejobs.store.circuits import Circuits
 from hsejobs.store.client import RedisClient
+from hsejobs.store.crowds import MOST_HELD, Crowds
 from hsejobs.store.read import JobReader, QueueStats
 from hsejobs.store.totals import Totals, cumulative
 from hsejobs.version import VERSION
@@ -27,6 +28,7 @@ def lines(client: RedisClient, prefix: str, names: Sequence[str]) -> list[str]:
     stats = JobReader(client, prefix).stats(names)
     out: list[str] = []
     _gauges(out, stats)
+    _held(out, client, prefix, stats)
     _counters(out, totals.read(client, prefix, names))
     _metric(out, "slots", "gauge", "Slots of live consumers.", _slots(client, prefix, names))
     counts = {"closed": 0, "open": 0, "half_open": 0}
@@ -72,6 +74,18 @@ def _gauges(out: list[str], stats: Sequence[QueueStats]) -> None:
     _metric(out, "stalled_jobs", "gauge", "Jobs that stalled in the last 5 minutes.", stalled)
     consumers: list[Sample] = [("", {"queue": one.name}, one.consumers) for one in stats]
     _metric(out, "consumers", "gauge", "Live consumers.", consumers)
+
+
+def _held(out: list[str], client: RedisClient, prefix: str, stats: Sequence[QueueStats]) -> None:
+    """What is held: no job of it starts until somebody lets it go."""
+    crowds = Crowds(client, prefix).read([one.name for one in stats], whole=True)
+    tasks: list[Sample] = [("", {"queue": one.name}, len(one.held_tasks)) for one in stats]
+    _metric(out, "held_tasks", "gauge", "Tasks that are held.", tasks)
+    organizations: list[Sample] = [
+        ("", {"queue": one.name}, len(crowds[one.name].held)) for one in stats
+    ]
+    text = f"Organizations that are held; of each queue, at most {MOST_HELD} are counted."
+    _metric(out, "held_organizations", "gauge", text, organizations)
 
 
 def _counters(out: list[str], found: Sequence[Totals]) -> None:

@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from hsejobs.store.circuits import Circuit
+from hsejobs.store.crowds import Crowd
 from hsejobs.store.read import QueueStats
 from hsejobs.store.read_live import Snapshot
+from hsejobs.watch.advice import Advice, advise, asleep
+from hsejobs.watch.advice import held_text as tenants_text
 from hsejobs.watch.alerts import CALM_AT, Limits, Reading, readings, server_readings
-from hsejobs.wording import jobs_wait, verb
+from hsejobs.wording import jobs_wait
 from hsejobs_tui.core.text import duration, safe, short
 
 #: Rules that need action at any hour, and the failure percentage from which failures do.
 CRITICAL = ("no_worker", "unknown_task", "sealed", "eviction", "memory")
 CRITICAL_PERCENT = 50
 
-_TODO = {
-    "waiting": "add workers, or see what they run (3)",
-    "failures": "see the shared errors (2)",
-    "stalled": "{their} worker died or hung: see the workers (3)",
-    "no_worker": "start one: hsejobs worker {queue}",
-    "unknown_task": "start consumers of the release that has it",
-    "sealed": "add that key to JOBS_SECRET_KEY of the consumers",
-    "oldest": "add workers, or see what they run (3)",
-    "backlog_full": "add workers, or raise the quota (TENANT_BACKLOG)",
-    "eviction": "set maxmemory-policy noeviction",
-    "memory": "clean completed jobs (c), or raise maxmemory",
+#: The keys that advice names here, by what they do.
+KEYS = {
+    "workers": " (3)",
+    "failures": " (2)",
+    "clean": " (c)",
+    "pause": " (P)",
+    "hold": " (H)",
+    "tenant": " (8, H)",
+    "tenants": " (8)",
 }
+#: Rules that are no trouble, but must not be forgotten: something is held or paused on purpose.
+HOLDS = ("paused", "task_held", "tenant_held")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,8 @@ class Alert:
     """One alert. ``level``: critical, warning, note or ended; ``since`` and ``ended`` in ms.
 
     ``peak``: the worst value since it turned on, as `value_text` shows values; None if no process watches
-    it. ``worst``: what it said then. ``who``: who paused the queue, or held its task.
+    it. ``worst``: what it said then. ``who``: who paused the queue, or held its task. ``cause``: why it is
+    on.
     """
 
     level: str
@@ -50,6 +54,12 @@ class Alert:
     peak: float | None = None
     worst: str = ""
     who: str = ""
+    cause: str = ""
+
+    @property
+    def told(self) -> str:
+        """What is wrong, and why."""
+        return f"{self.what}: {self.cause}" if self.cause else self.what
 
     @property
     def key(self) -> str:
@@ -62,55 +72,77 @@ STYLES = {"critical": "bold fail", "warning": "warn", "note": "note", "ended": "
 LEVELS = tuple(STYLES)
 
 
-def active_alerts(seen: Snapshot, limits: Limits) -> list[Alert]:
-    """The active alerts, most severe first.
+def active_alerts(
+    seen: Snapshot,
+    limits: Limits,
+    crowds: Mapping[str, Crowd] | None = None,
+    keys: Mapping[str, str] | None = KEYS,
+) -> list[Alert]:
+    """The active alerts, most severe first. ``crowds``: whose jobs wait, by queue; ``keys``: see `advise`.
 
     The rules are evaluated here, so that alerts need no watching process and are never late;
     an alert that a watching process recorded adds its start time.
     """
     found: list[Alert] = []
     for stats in seen.queues:
-        own = [
-            _alert(reading, seen)
-            for reading in readings(stats, seen.stalled.get(stats.name, 0), limits)
-        ]
-        on = [one for one in own if one is not None]
-        rules = {one.rule for one in on}
-        # Waiting jobs need no alert of their own when another alert explains them.
-        found += [one for one in on if one.rule != "waiting" or not rules & {"no_worker", "oldest"}]
-        if stats.is_paused and stats.waiting:
-            found = [one for one in found if (one.rule, one.queue) != ("waiting", stats.name)]
-            found.append(
-                Alert(
-                    "note",
-                    "paused",
-                    stats.name,
-                    f"paused, {jobs_wait(stats.waiting)}",
-                    "P resumes it",
-                    stats.paused_at,
-                    value=stats.waiting,
-                )
-            )
-        if stats.held_tasks:
-            found.append(_held(stats))
+        found += _of_queue(stats, seen, limits, (crowds or {}).get(stats.name), keys)
     # Only a watching process evaluates these rules: it reads jobs.
     found += [
-        _recorded(one)
+        _recorded(one, keys)
         for one in seen.alerts.values()
         if one["rule"] in ("unknown_task", "sealed") and one["state"] == "on"
     ]
     if seen.server is not None:
-        about = [_alert(one, seen) for one in server_readings(seen.server)]
-        found += [one for one in about if one is not None]
+        for reading in server_readings(seen.server):
+            one = _alert(reading, seen, advise(reading.rule, keys=keys))
+            found += [one] if one is not None else []
     return by_level(found)
 
 
-def _held(stats: QueueStats) -> Alert:
+def _of_queue(
+    stats: QueueStats,
+    seen: Snapshot,
+    limits: Limits,
+    crowd: Crowd | None,
+    keys: Mapping[str, str] | None,
+) -> list[Alert]:
+    quiet = asleep(seen.workers.get(stats.name, ()))
+    found, explained = {}, False
+    for reading in readings(stats, seen.stalled.get(stats.name, 0), limits):
+        count = int(reading.value)
+        advice = advise(reading.rule, stats, crowd, quiet=quiet, count=count, keys=keys)
+        one = _alert(reading, seen, advice)
+        if one is not None:
+            found[one.rule] = one
+            explained = explained or (advice.held and not stats.is_paused)
+    # Waiting jobs need no alert of their own when another alert explains them.
+    if stats.is_paused or found.keys() & {"no_worker", "oldest"}:
+        found.pop("waiting", None)
+    notes = _notes(stats, None if explained else crowd, keys)
+    return [*found.values(), *(one for one in notes if one.rule == "paused" or not explained)]
+
+
+def _notes(
+    stats: QueueStats, crowd: Crowd | None, keys: Mapping[str, str] | None
+) -> Iterator[Alert]:
+    """What is paused or held on purpose: it must not be forgotten."""
+    if stats.is_paused and stats.waiting:
+        what, todo = f"paused, {jobs_wait(stats.waiting)}", "P resumes it" if keys else "resume it"
+        yield Alert("note", "paused", stats.name, what, todo, stats.paused_at, value=stats.waiting)
+    if stats.held_tasks:
+        yield _held(stats, "H lets it go" if keys else "let it go")
+    if crowd is not None and crowd.held:
+        todo = "H lets it go (8)" if keys else "let it go"
+        what, jobs = tenants_text(crowd), crowd.held_jobs
+        yield Alert("note", "tenant_held", stats.name, what, todo, value=jobs)
+
+
+def _held(stats: QueueStats, todo: str) -> Alert:
     since = min(one.since for one in stats.held_tasks)
     aside = sum(one.aside for one in stats.held_tasks)
     who = stats.held_tasks[0].who if len(stats.held_tasks) == 1 else ""
     what = f"{held_text(stats)}, {jobs_wait(aside)}" if aside else held_text(stats)
-    return Alert("note", "task_held", stats.name, what, "H lets it go", since, value=aside, who=who)
+    return Alert("note", "task_held", stats.name, what, todo, since, value=aside, who=who)
 
 
 def held_text(stats: QueueStats) -> str:
@@ -124,27 +156,32 @@ def held_text(stats: QueueStats) -> str:
     return ""
 
 
-def circuit_alerts(circuits: Iterable[Circuit]) -> list[Alert]:
-    """An alert for each host with circuits that are not closed: organizations have their own for it."""
+def circuit_alerts(circuits: Iterable[Circuit], *, keys: bool = True) -> list[Alert]:
+    """An alert for each host with circuits that are not closed: organizations have their own for it.
+
+    ``keys``: name the keys that help.
+    """
     hosts: dict[str, list[Circuit]] = {}
     for one in circuits:
         if one.state != "closed":
             hosts.setdefault(one.host, []).append(one)
-    return [_circuit_alert(host, found) for host, found in hosts.items()]
+    return [_circuit_alert(host, found, keys=keys) for host, found in hosts.items()]
 
 
-def _circuit_alert(host: str, found: list[Circuit]) -> Alert:
+def _circuit_alert(host: str, found: list[Circuit], *, keys: bool) -> Alert:
     is_open = any(one.state == "open" for one in found)
     manual, one = all(one.manual for one in found), len(found) == 1
     state = "held open by a person" if manual else "open" if is_open else "half-open"
     whose = "circuit" if one else f"circuits of {len(found)} organizations"
-    errors = "its last error" if one else "their last errors"
+    todo = "see its last error" if one else "see their last errors"
+    if manual:
+        todo = f"{'c closes' if keys else 'close'} {'it' if one else 'them'}"
     return Alert(
         "warning" if is_open else "note",
         "circuit",
         host,
         f"{whose} {state}: calls are postponed",
-        f"c closes {'it' if one else 'them'} (6)" if manual else f"see {errors} (6)",
+        f"{todo} (6)" if keys else todo,
         min((one.since for one in found if one.since), default=None),
     )
 
@@ -173,14 +210,14 @@ def ended(seen: Snapshot) -> list[Alert]:
     ]
 
 
-def _recorded(one: dict[str, Any]) -> Alert:
+def _recorded(one: dict[str, Any], keys: Mapping[str, str] | None) -> Alert:
     queue, rule = one["queue"] or "", one["rule"]
     return Alert(
         "critical",
         rule,
         queue,
         one["message"],
-        _TODO[rule],
+        advise(rule, keys=keys).todo,
         one["sinceMs"],
         value=one["value"],
         peak=one.get("peak"),
@@ -200,7 +237,7 @@ def value_text(rule: str, value: float | None) -> str:
     return f"{value:.0f} %" if rule in _SHARES else short(value)
 
 
-def _alert(reading: Reading, seen: Snapshot) -> Alert | None:
+def _alert(reading: Reading, seen: Snapshot, advice: Advice) -> Alert | None:
     known = seen.alerts.get((reading.rule, reading.queue or ""))
     kept = known is not None and known["state"] == "on"
     if reading.value <= reading.limit * (CALM_AT if kept else 1):
@@ -217,12 +254,11 @@ def _alert(reading: Reading, seen: Snapshot) -> Alert | None:
         reading.rule,
         reading.queue or "redis",
         reading.message,
-        _TODO[reading.rule].format(
-            queue=reading.queue, their=verb(int(reading.value), "its", "their")
-        ),
+        advice.todo,
         since,
         value=reading.value,
         peak=peak,
+        cause=advice.cause,
     )
 
 

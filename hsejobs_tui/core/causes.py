@@ -14,7 +14,7 @@ from hsejobs.store.minutes import Minute, percentile
 from hsejobs.store.periods import RETENTION
 from hsejobs.store.read import QueueStats
 from hsejobs.store.read_live import Snapshot
-from hsejobs_tui.core.crowds import Crowd
+from hsejobs.watch.advice import DEAD
 from hsejobs_tui.core.past import MINUTE_MS, Past
 from hsejobs_tui.core.source import Held, LiveSource
 
@@ -29,8 +29,6 @@ AFTER_DEPLOY = 15 * 60_000
 HOUR, DAY = 3_600_000, 86_400_000
 #: Minutes of the periods in which an error is looked for before the window, and ms for which they are kept.
 STEP, KEPT = 10, RETENTION[10] * 1000
-#: ms after which a consumer without heartbeats is dead.
-DEAD = 30_000
 #: A job seems to hang from this time on (ms), if that is this multiple of the time of 99 % of the runs in
 #: the window; and the runs that tell.
 HANGS, TIMES, ENOUGH = 120_000, 10, 20
@@ -76,7 +74,6 @@ class Causes:
     bursts: dict[str, Burst] = field(default_factory=dict)
     fillers: dict[str, Filler] = field(default_factory=dict)
     held: dict[str, Held] = field(default_factory=dict)
-    crowds: dict[str, Crowd] = field(default_factory=dict)
     slow: dict[str, Slow] = field(default_factory=dict)
     #: How many times in five minutes a job lost its worker.
     lost: dict[str, int] = field(default_factory=dict)
@@ -98,12 +95,6 @@ def slots(workers: Sequence[Mapping[str, object]]) -> tuple[int, int]:
     return min(busy, every), every
 
 
-def asleep(workers: Sequence[Mapping[str, object]]) -> bool:
-    """Whether a queue has living consumers, and none of them claims jobs."""
-    alive = [one for one in workers if int(str(one.get("heartbeatAge", 0))) <= DEAD]
-    return bool(alive) and all(one.get("state", "running") != "running" for one in alive)
-
-
 def read_causes(
     source: LiveSource, seen: Snapshot, past: Past | None, worst: Sequence[str]
 ) -> Causes:
@@ -122,8 +113,6 @@ def read_causes(
             found.paused_by[stats.name] = who
         if stats.delayed and is_open and (held := source.held(stats.name, is_open)).jobs:
             found.held[stats.name] = held
-        if stats.waiting and (crowd := source.crowd(stats.name, stats.waiting)) is not None:
-            found.crowds[stats.name] = crowd
     for queue in worst[:MOST_QUEUES]:
         if filler := _filler(source, seen, queue):
             found.fillers[queue] = filler

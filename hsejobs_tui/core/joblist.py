@@ -19,6 +19,8 @@ _NONE = {
     State.COMPLETED: "None has completed, or they were removed after their retention.",
     State.FAILED: "None has failed permanently.",
 }
+#: ms after which progress that has not changed is said to stand still.
+STILL = 60_000
 #: The module of an exception's class, as in ``tasks.mail.KeyError: 'x'``.
 _MODULE = re.compile(r"^(?:\w+\.)+(?=[A-Z]\w*(?::|$))")
 
@@ -44,6 +46,20 @@ def ran(job: JobRecord, now: int) -> int | None:
     if isinstance(began, int | float) and isinstance(ended, int | float):
         return max(0, int(ended - began))
     return None
+
+
+def stands_still(job: JobRecord, now: int) -> int | None:
+    """For how long the progress of a running job has not changed, in ms; None if it changes.
+
+    Also None for a job that reports none, or whose consumer does not say when.
+    """
+    if job.status is not State.ACTIVE or job.progress_at is None:
+        return None
+    if not job.progress and not job.progress_message:
+        return None
+    # It may be of an earlier attempt.
+    still = now - max(job.progress_at, job.processed_at or 0)
+    return still if still >= STILL else None
 
 
 def cause(stats: QueueStats | None, workers: int | None, *, quiet: bool = False) -> str:

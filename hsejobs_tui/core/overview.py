@@ -9,9 +9,10 @@ from typing import NamedTuple
 from hsejobs.store.minutes import Minute
 from hsejobs.store.read import WINDOW, QueueStats
 from hsejobs.store.read_live import Snapshot
+from hsejobs.watch.advice import asleep
 from hsejobs_tui.core import past as pasts
 from hsejobs_tui.core.alerts import Alert, worst
-from hsejobs_tui.core.causes import Causes, asleep, slots
+from hsejobs_tui.core.causes import Causes, slots
 from hsejobs_tui.core.charts import Line, Scale, Value, bar, highest, percent, spark, trend
 from hsejobs_tui.core.depth import Depths
 from hsejobs_tui.core.past import Past

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from hsejobs.store.marks import Mark
 from hsejobs.wording import counted
-from hsejobs_tui.core.alerts import STYLES, Alert
+from hsejobs_tui.core.alerts import HOLDS, STYLES, Alert
 from hsejobs_tui.core.causes import Burst, Causes, Filler
 from hsejobs_tui.core.charts import Line, bar, line_chart, moment_text, percent, time_axis
 from hsejobs_tui.core.overview import MARKS, Figure, QueueView
@@ -68,23 +67,19 @@ def advice(
         found, key=lambda one: (list(STYLES).index(one.level), order.get(one.queue, -1))
     )
     made: dict[str, Advice] = {}
-    for one in (_helped(each, causes) for each in ranked):
+    for one in ranked:
         view, what = by_name.get(one.queue), one.what
         if one.rule == "paused" and view is not None and view.paused:
             what = one.what.replace("paused", view.paused, 1)
         first = made.get(one.queue)
         if first is None:
-            why = "; ".join(_why(one.queue, causes, live=live))
-            todo = safe(one.todo) if one.rule not in ("paused", "task_held") or may_pause else ""
+            why = "; ".join(_why(one, causes, live=live))
+            todo = safe(one.todo) if one.rule not in HOLDS or may_pause else ""
             made[one.queue] = Advice(one.level, safe(f"{one.queue}: {what}"), why, todo)
         else:
-            also = f"{first.also}; {safe(what)}" if first.also else safe(what)
+            told = safe(what if one.cause in ("", first.why) else f"{what}: {one.cause}")
+            also = f"{first.also}; {told}" if first.also else told
             made[one.queue] = first._replace(also=also)
-    for queue, crowd in causes.crowds.items():
-        # Somebody may have forgotten it. With an alert, it is among the causes.
-        if crowd.held_jobs and queue not in made and queue in by_name:
-            what = safe(f"{queue}: {crowd.held_text}")
-            made[queue] = Advice("note", what, "", "H lets it go (8)" if may_pause else "")
     for view in views:
         if view.name not in made and (odd := _odd(view.name, causes)):
             made[view.name] = Advice("note", safe(f"{view.name}: {odd}"), "", "see the workers (3)")
@@ -117,20 +112,8 @@ def _odd(queue: str, causes: Causes) -> str:
     return "; ".join(found)
 
 
-def _helped(one: Alert, causes: Causes) -> Alert:
-    """The alert, with what helps if the jobs that wait are of one organization."""
-    crowd = causes.crowds.get(one.queue)
-    if crowd is None or one.rule not in ("waiting", "oldest"):
-        return one
-    if crowd.is_held:
-        return replace(one, todo="H lets it go (8)")
-    return replace(one, todo="hold or limit it (8), or add workers") if crowd.floods else one
-
-
-def _why(queue: str, causes: Causes, *, live: bool) -> list[str]:
-    found = []
-    if (crowd := causes.crowds.get(queue)) is not None:
-        found += [text for text in (crowd.held_text, crowd.flood_text) if text]
+def _why(alert: Alert, causes: Causes, *, live: bool) -> list[str]:
+    queue, found = alert.queue, [safe(alert.cause)] if alert.cause else []
     if live and (burst := causes.bursts.get(queue)) is not None and burst.recent:
         found.append(_burst(burst))
     if (filler := causes.fillers.get(queue)) is not None:

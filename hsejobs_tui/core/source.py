@@ -15,6 +15,7 @@ from hsejobs.model import JobRecord, State
 from hsejobs.store import feed, keys
 from hsejobs.store.circuits import Circuit, Circuits
 from hsejobs.store.client import RedisClient
+from hsejobs.store.crowds import Crowd, Crowds
 from hsejobs.store.families import Family
 from hsejobs.store.history import Range
 from hsejobs.store.marks import Mark, Marks
@@ -24,9 +25,8 @@ from hsejobs.store.registry import QueueInfo, ScheduleInfo
 from hsejobs.store.shares import Shares, TenantPage
 from hsejobs.store.work import REASON_BYTES
 from hsejobs.store.write import Seen
-from hsejobs_tui.core import crowds, groups
+from hsejobs_tui.core import groups
 from hsejobs_tui.core.acting import actor_of
-from hsejobs_tui.core.crowds import Crowd
 from hsejobs_tui.core.options import Options
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ class LiveSource:
         self.actor = actor_of(options)
         self.reader = JobReader(client, options.prefix)
         self.live = LiveReader(client, options.prefix, self.org)
+        self._crowds = Crowds(client, options.prefix, self.org)
         self.infos: dict[str, QueueInfo] = {}
 
     def snapshot(self) -> Snapshot:
@@ -218,11 +219,12 @@ class LiveSource:
         found = [one for one in (circuit_of(reason, circuits) for reason in reasons) if one]
         return Held(len(found), tuple(sorted(set(found))), more)
 
-    def crowd(self, queue: str, waiting: int) -> Crowd | None:
-        """Whose jobs wait in a queue; None if none does, and in a session of one organization."""
-        if self.org is not None:
-            return None
-        return crowds.read(self.redis, self.options.prefix, queue, waiting)
+    def crowds(self, *, whole: bool = False) -> dict[str, Crowd]:
+        """Whose jobs wait in each queue, and who is held; a session of one organization sees its own alone.
+
+        ``whole``: looks through all organizations, in several round trips if there are many.
+        """
+        return self._crowds.read(list(self.infos), whole=whole)
 
     def tenants(self, queue: str, **place: Any) -> TenantPage:
         """A page of the organizations that share a queue, the busiest first; ``limit`` and ``cursor``.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import monotonic
 from typing import Protocol
 
 from textual.widgets import Button, Input, Static
@@ -10,10 +11,11 @@ from textual.widgets import Button, Input, Static
 from hsejobs.store.write import Seen
 from hsejobs.wording import all_of, counted
 from hsejobs_tui.core.text import safe
-from hsejobs_tui.dialogs.questions import Check, Confirm
+from hsejobs_tui.dialogs.questions import NOTE, Check, Confirm
 
-#: Seconds between two updates of the question while the count grows.
-UPDATE = 0.1
+#: Seconds between two updates of the question while the count grows; seconds after which a person can have
+#: seen that the count is over.
+UPDATE, AWARE = 0.1, 0.4
 
 
 class Counting(Protocol):
@@ -33,7 +35,9 @@ class Counting(Protocol):
 
 
 class Counted(Confirm):
-    """Asks for the count to be typed. While it grows, Enter fixes the jobs found so far.
+    """Asks about the jobs that are counted. While the count grows, Enter fixes the jobs found so far.
+
+    Then the count must be ``typed``, or else y confirms.
 
     ``noun`` and ``which`` complete the question that begins with the act: ``failed job``,
     ``matching x``. With ``check``, it also asks for a reason.
@@ -49,12 +53,19 @@ class Counted(Confirm):
         text: str,
         counting: Counting,
         check: Check | None = None,
+        *,
+        typed: bool = True,
     ) -> None:
         self.noun, self.which = noun, f" {which}" if which else ""
-        super().__init__(f"{act} ... {noun}s{self.which}?", text, typed="?", check=check)
+        title = f"{act} ... {noun}s{self.which}?"
+        super().__init__(title, text, typed="?" if typed else "", check=check)
+        self.note = self.note or "Esc cancels."
+        #: Digits count from the start on, if they may be typed at all.
+        self.count = int(not typed)
         self.act, self.counting = act, counting
         #: The jobs that the question is about, once they are fixed.
         self.fixed: tuple[Seen, ...] | None = None
+        self._fixed_at = 0.0
         #: Text submitted before the count was complete: it confirms if it equals the final count.
         self._entered = ""
 
@@ -79,23 +90,51 @@ class Counted(Confirm):
         self._show(f"{self.act} {those}, so far?", how, "Count so far (Enter)", count == 0)
 
     def _fix(self, *, every: bool) -> None:
-        self.fixed = tuple(self.counting.bound)
+        self.fixed, self._fixed_at = tuple(self.counting.bound), monotonic()
         count = len(self.fixed)
-        self.typed = str(count)
+        yes = "Yes (Enter)" if self.typed else "Yes (y)"
         if not count:
-            self._show(
-                f"There are no {self.noun}s{self.which}.", "Esc cancels.", "Yes (Enter)", True
-            )
+            self._show(f"There are no {self.noun}s{self.which}.", "Esc cancels.", yes, True)
             return
         those = all_of(count, self.noun) if every else f"the first {counted(count, self.noun)}"
-        self._show(
-            f"{self.act} {those}{self.which}?",
-            f"Type {count} to continue, Esc to cancel.",
-            "Yes (Enter)",
-            True,
-        )
+        title = f"{self.act} {those}{self.which}?"
+        if not self.typed:
+            self.count = count
+            self._show(title, f"{NOTE.format(count=count)} {self.digits}".strip(), yes, False)
+            if self._entered == str(count):
+                self.confirm()
+            return
+        self.typed = str(count)
+        self._show(title, f"Type {count} to continue, Esc to cancel.", yes, True)
         if self._entered == self.typed:
             self.confirm()
+
+    @property
+    def first(self) -> str:
+        """Without a text field, nothing: Enter is about the count."""
+        return super().first if self.writes else "#nothing"
+
+    def _type(self, digits: str) -> None:
+        """While it counts, the number is kept without being shown: the note says something else."""
+        if self.fixed is None:
+            self.digits = digits
+        else:
+            super()._type(digits)
+
+    def action_yes(self) -> None:
+        """Confirms what y is enough for, once it is fixed."""
+        if self.fixed:
+            super().action_yes()
+
+    def action_enter(self) -> None:
+        """Fixes the count so far; afterwards it confirms if that number was typed."""
+        if self.fixed is not None:
+            super().action_enter()
+        elif self.digits:
+            # It was typed before the count was complete: keep it, as it may be right.
+            self._entered = self.digits
+        elif self.counting.bound:
+            self._fix(every=False)
 
     def _show(self, title: str, note: str, yes: str, disabled: bool) -> None:
         self.query_one(".title", Static).update(safe(title))
@@ -128,7 +167,13 @@ class Counted(Confirm):
             self._fix(every=False)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
-        if event.button.id == "yes" and self.fixed is None:
+        if event.button.id != "yes":
+            return
+        if self.fixed is None:
             event.prevent_default()
             self._fix(every=False)
-            self.query_one("#typed", Input).focus()
+            for field in self.query("#typed"):
+                field.focus()
+        elif not self.typed and monotonic() - self._fixed_at < AWARE:
+            # The button was about the count so far when it was pressed.
+            event.prevent_default()

@@ -19,6 +19,7 @@ from hsejobs.errors import JobsError
 from hsejobs_tui.core import menu
 from hsejobs_tui.core.commands import keys_shown
 from hsejobs_tui.core.text import safe
+from hsejobs_tui.session.addresses import ROOT, address_of, read_typed
 from hsejobs_tui.session.places import JobPlace, ListPlace, Place, QueuePlace
 from hsejobs_tui.session.session import Session, session_of
 
@@ -133,6 +134,32 @@ class Jobs(Found):
             yield Hit(3 * _WHOLE, Text(name), run, name, Content(safe(what, 200)).markup)
 
 
+class Addresses(Found):
+    """A place by its address, as the browser has it or as ``queue:state:id``."""
+
+    async def search(self, query: str) -> Hits:
+        """The place at this address."""
+        session = self.session
+        found = read_typed(query, session.source.infos, session.redis_now)
+        if found is None:
+            return
+        place, window = found
+        name = safe(f"Go to {address_of(place)[len(ROOT) :] or '/'}", 200)
+        if isinstance(place, ListPlace) and not session.has(place.name):
+            return
+
+        def run() -> None:
+            if window is not None:
+                session.show_window(window)
+            if isinstance(place, ListPlace):
+                session.perform(place.name)
+            else:
+                session.open(place)
+
+        about = "an address" if window is None else f"an address, {window.name}"
+        yield Hit(4 * _WHOLE, Text(name), run, name, Content(about).markup)
+
+
 class Read(Found, Generic[T]):
     """A part of the menu that is read from Redis when it opens: beside it, as Redis may not answer."""
 
@@ -200,12 +227,12 @@ class Errors(Read[menu.ErrorGroup]):
 class Menu(CommandPalette):
     """The menu over the current screen."""
 
-    PROVIDERS: ClassVar = (Commands, Queues, Jobs, Tenants, Errors)
+    PROVIDERS: ClassVar = (Commands, Addresses, Queues, Jobs, Tenants, Errors)
 
     def __init__(self) -> None:
         super().__init__(
             self.PROVIDERS,
-            placeholder="A command, queue, organization, error, or a job's id",
+            placeholder="A command, queue, organization, error, job's id, or address",
             id="--command-palette",
         )
 

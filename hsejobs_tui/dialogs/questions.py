@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import ClassVar, Protocol
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
+from textual.widget import Widget
 from textual.widgets import Button, Input, ProgressBar, Static
 
 from hsejobs.errors import InvalidOption, JobsError
@@ -16,6 +18,8 @@ from hsejobs_tui.core.text import safe
 from hsejobs_tui.session.session import session_of
 from hsejobs_tui.widgets.typing import Line
 
+#: What is said where y is enough, and the count may be typed.
+NOTE = "y continues, or {count} and Enter; Esc cancels."
 #: Checks a reason that was typed; raises InvalidOption for one that is refused.
 Check = Callable[[str], str | None]
 
@@ -23,23 +27,36 @@ Check = Callable[[str], str | None]
 class Confirm(ModalScreen[bool]):
     """Asks yes or no; with ``typed``, that text must be typed to confirm.
 
-    With ``check``, also asks for a reason, which may be left out; ``reason`` is what ``check`` returned.
+    With ``count``, that number and Enter may be typed in place of y. With ``check``, also asks for a reason,
+    which may be left out; ``reason`` is what ``check`` returned.
     """
 
+    AUTO_FOCUS: ClassVar[str | None] = ""
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "enter", "Enter", show=False),
+        Binding("backspace", "erase", "Erase", show=False),
         Binding("escape", "answer(False)", "No"),
         Binding("n", "answer(False)", "No"),
         Binding("y", "yes", "Yes"),
     ]
 
     def __init__(
-        self, title: str, text: str = "", typed: str = "", check: Check | None = None
+        self,
+        title: str,
+        text: str = "",
+        typed: str = "",
+        check: Check | None = None,
+        count: int = 0,
     ) -> None:
         super().__init__()
+        self.count, self.digits = count, ""
         self.heading, self.text, self.typed, self.check = title, text, typed, check
         self.reason: str | None = None
         #: Whether the question has a text field, in which y and n are letters.
         self.writes = bool(typed) or check is not None
+        self.note = f"Type {typed} to continue, Esc to cancel." if typed else ""
+        if count:
+            self.note = NOTE.format(count=count)
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
@@ -48,10 +65,9 @@ class Confirm(ModalScreen[bool]):
             if self.check is not None:
                 yield Static("Reason, kept with the job (optional):", id="why", markup=False)
                 yield Line(id="reason", corrects=True)
+            if self.note:
+                yield Static(self.note, id="note", markup=False)
             if self.typed:
-                yield Static(
-                    f"Type {self.typed} to continue, Esc to cancel.", id="note", markup=False
-                )
                 yield Line(id="typed")
             with Horizontal(classes="buttons"):
                 label = "Yes (Enter)" if self.writes else "Yes (y)"
@@ -60,7 +76,35 @@ class Confirm(ModalScreen[bool]):
 
     def on_mount(self) -> None:
         """Focuses the safe answer, or the first text field: any key may be a letter of its text."""
-        self.query_one(Input if self.writes else "#no").focus()
+        for one in self.query(self.first).results(Widget):
+            one.focus()
+            break
+
+    @property
+    def first(self) -> str:
+        """What has the focus at first: nothing where a number may be typed, which Enter confirms."""
+        return "Input" if self.writes else "#nothing" if self.count else "#no"
+
+    def on_key(self, event: events.Key) -> None:
+        """Collects the digits of the count."""
+        if self.count and not self.writes and (event.character or "").isdecimal():
+            event.stop()
+            self._type(self.digits + str(event.character))
+
+    def _type(self, digits: str) -> None:
+        self.digits = digits[: len(str(self.count))]
+        text = f"{NOTE.format(count=self.count)} {self.digits}".strip()
+        self.query_one("#note", Static).update(text)
+
+    def action_erase(self) -> None:
+        """Takes back the last digit."""
+        if self.digits:
+            self._type(self.digits[:-1])
+
+    def action_enter(self) -> None:
+        """Confirms if the count was typed."""
+        if self.count and self.digits == str(self.count):
+            self.confirm()
 
     def action_answer(self, answer: bool) -> None:
         self.dismiss(answer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from hsejobs.control.acts import ACTS, PAST, UNDO_JOBS, UNDO_SECONDS
@@ -16,6 +17,8 @@ from hsejobs_tui.session.session import Session
 
 #: Number of jobs from which an act shows a progress bar.
 BAR = 200
+#: Hundredths of a second that a question waits for the end of the count.
+SHORT_COUNT = 30
 #: Acts whose question also asks for a reason.
 CHECKS: dict[str, Check] = {"cancel": check_reason}
 
@@ -31,8 +34,9 @@ async def act(session: Session, name: str, queue: str, jobs: Sequence[Seen]) -> 
     question = Confirm(
         f"{name.capitalize()} {subject}?",
         _explanation(name, queue),
-        str(count) if count > 1 else "",
+        str(count) if count > ACTS[name].untyped else "",
         CHECKS.get(name),
+        count if 1 < count <= ACTS[name].untyped else 0,
     )
     if ACTS[name].asks(count) and not await session.ask(question):
         return False
@@ -53,11 +57,21 @@ async def act_counted(
     ``noun`` and ``which`` describe them: ``failed job``, ``matching x``. ``where``: the same as a
     filter, for the audit log.
     """
-    text, check = _explanation(name, queue), CHECKS.get(name)
-    question = Counted(name.capitalize(), noun, which, text, counting, check)
+    text, check, untyped = _explanation(name, queue), CHECKS.get(name), ACTS[name].untyped
+    # A short count is over before the question: what is typed ahead then answers it.
+    for _ in range(SHORT_COUNT):
+        if counting.over or counting.broken:
+            break
+        await asyncio.sleep(0.01)
+    question = Counted(name.capitalize(), noun, which, text, counting, check, typed=untyped == 1)
     if not await session.ask(question) or not question.fixed:
         return False
-    subject = counted(len(question.fixed), "job")
+    count = len(question.fixed)
+    subject = counted(count, "job")
+    if 1 < untyped < count and not await session.ask(
+        Confirm(f"Really {name} {subject}?", text, str(count))
+    ):
+        return False
     return await run(session, name, queue, question.fixed, subject, question.reason, where)
 
 
@@ -66,6 +80,8 @@ def _explanation(name: str, queue: str) -> str:
     if name == "remove":
         text += f" u restores removed jobs for {UNDO_SECONDS:.0f} s, from this TUI's memory only"
         text += f" (at most {UNDO_JOBS:,} jobs)."
+    elif name == "retry":
+        text += f" u takes back, for {UNDO_SECONDS:.0f} s, those that have not begun."
     elif name == "cancel":
         text += " Waiting and delayed jobs fail now; running ones are interrupted. None is retried."
     return text

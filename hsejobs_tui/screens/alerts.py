@@ -85,7 +85,7 @@ class Alerts(View):
 
     def _detail(self, one: Alert) -> Text:
         now, rule = self.session.redis_now, one.rule
-        text = Text(safe(f"{one.queue}: {one.worst or one.what}", 300), STYLES[one.level])
+        text = Text(safe(f"{one.queue}: {_what(one)}", 300), STYLES[one.level])
         words = []
         if one.since:
             words.append(f"since {moment_text(one.since, max(now - one.since, _DAY))}")
@@ -114,7 +114,7 @@ class Alerts(View):
         until = one.ended or now
         lasted = duration(max(0, until - one.since)) if one.since else "now"
         todo = f"ended {duration(max(0, now - one.ended))} ago" if one.ended else one.todo
-        what = one.worst or one.what
+        what = _what(one)
         if who := self.paused.get((one.queue, one.since or 0)):
             what = f"{what}, by {who}"
         return Row(
@@ -143,7 +143,7 @@ class Alerts(View):
         return rule, queue
 
     def do_open(self) -> None:
-        """Opens the screen that explains the alert: failures, workers, circuits, or the queue's jobs."""
+        """Opens the screen that explains the alert, or the queue's jobs."""
         rule, queue = self._target
         if rule == "failures":
             self.session.perform("failures")
@@ -151,6 +151,8 @@ class Alerts(View):
             self.session.perform("circuits")
         elif queue not in self.session.source.infos:
             return
+        elif rule == "tenant_held" and self.session.has("tenants"):
+            self.session.perform("tenants")
         elif rule in _WORKERS and self.session.has("workers"):
             self.session.perform("workers")
         else:
@@ -163,7 +165,16 @@ class Alerts(View):
             await queue_acts.pause(self.session, queue)
 
     async def do_hold(self) -> None:
-        """Holds a task of the alert's queue, or lets it go."""
+        """Holds a task of the alert's queue; or lets it go, or the organization that is held."""
         from hsejobs_tui.flows.holding import hold
 
-        await hold(self.session, self._target[1])
+        queue = self._target[1]
+        crowd = self.session.crowds.get(queue)
+        await hold(
+            self.session, queue, organization_id=crowd.held[0][0] if crowd and crowd.held else None
+        )
+
+
+def _what(one: Alert) -> str:
+    """What is wrong, and why; of an alert that is over, what it said at its worst."""
+    return one.worst or one.told

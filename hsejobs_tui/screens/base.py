@@ -14,6 +14,7 @@ from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
 from hsejobs.wording import counted
+from hsejobs_tui.core.command import Command
 from hsejobs_tui.core.text import safe
 from hsejobs_tui.session.places import InsightPlace, ListPlace, Place
 from hsejobs_tui.session.session import Session, session_of
@@ -57,7 +58,11 @@ class View(Screen[None]):
         yield Static(id="head", markup=False)
         yield from self.body()
         yield Static(id="status", markup=False)
-        yield Keys(self.SCOPE)
+        yield Keys(self.SCOPE, self.offers)
+
+    def offers(self, command: Command) -> bool:
+        """Whether the footer names the command now."""
+        return command.footer
 
     def body(self) -> ComposeResult:
         """The widgets of this screen."""
@@ -91,9 +96,10 @@ class View(Screen[None]):
         return InsightPlace()
 
     async def poll_slowly(self) -> None:
-        """Reads what may be some seconds old, after the frame is drawn: here the circuits."""
+        """Reads what may be some seconds old, after the frame is drawn: here circuits and whose jobs wait."""
         session = self.session
         session.circuits = await session.do(session.source.circuits)
+        session.crowds = await session.do(session.source.crowds)
 
     def detail(self) -> Text:
         """Details of the row under the cursor, for screens that have a ``#detail`` area."""
@@ -119,6 +125,7 @@ class View(Screen[None]):
         line.append_text(self.head())
         self.set_text("head", line)
         self.query_one(Nav).draw()
+        self.query_one(Keys).draw()
         self.set_text("status", self._with_time(self._status()))
         for place in self.query("#detail"):
             text = self.detail()
@@ -217,7 +224,9 @@ class View(Screen[None]):
 
     def on_rows_opened(self) -> None:
         """Treats a double click as Enter."""
-        self.session.perform("open")
+        every = self.session.commands(self.SCOPE)
+        for one in [one for one in every if "enter" in one.keys.split(",")]:
+            self.session.perform(one.id)
 
     def on_rows_missing(self) -> None:
         """Requests the rows that are not loaded yet."""

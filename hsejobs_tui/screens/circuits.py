@@ -9,13 +9,16 @@ from textual.app import ComposeResult
 from textual.widgets import Static
 
 from hsejobs.errors import JobsError
+from hsejobs.model import State
 from hsejobs.store.circuits import Circuit
 from hsejobs_tui.core import held
 from hsejobs_tui.core.charts import moment_text
 from hsejobs_tui.core.held import Circuited, Held
+from hsejobs_tui.core.parts import quoted
 from hsejobs_tui.core.text import duration, one_line, safe
 from hsejobs_tui.dialogs.questions import Confirm
 from hsejobs_tui.screens.base import View
+from hsejobs_tui.session.places import QueuePlace
 from hsejobs_tui.widgets.rows import Column, Row, Rows
 
 COLUMNS = (
@@ -109,6 +112,20 @@ class CircuitList(View):
                         f" p in {names} runs them now"
                     )
             session.poll_soon()
+
+    def do_circuit_jobs(self) -> None:
+        """Shows the jobs that wait for the host: the delayed ones of the queue that has most of them."""
+        one = self.chosen
+        if one is None:
+            return
+        holds = self.found.held.get(one.name, Held())
+        if not holds.count:
+            self.session.show_message("no job waits for this host")
+            return
+        [(queue, _)] = holds.queues.most_common(1)
+        owner = one.organization_id
+        query = "" if owner is None or self.session.confined else f"org={quoted(owner)}"
+        self.session.open(QueuePlace(queue, State.DELAYED, query))
 
     async def do_circuit_open(self) -> None:
         await self._set("open", "Open the circuit: postpone all calls until it is closed manually?")

@@ -10,11 +10,14 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Static
 
+from hsejobs.control.act_table import ACTS
 from hsejobs.errors import JobNotFound, JobsError
 from hsejobs.model import FINISHED, JobRecord
 from hsejobs_tui.core import lineage
 from hsejobs_tui.core.attempts import slot_of
-from hsejobs_tui.core.text import one_line, safe
+from hsejobs_tui.core.command import Command
+from hsejobs_tui.core.joblist import stands_still
+from hsejobs_tui.core.text import duration, one_line, safe
 from hsejobs_tui.core.view import AHEAD, LOOK
 from hsejobs_tui.flows.job_acts import act
 from hsejobs_tui.screens.base import View
@@ -65,6 +68,12 @@ class JobView(View):
     def place(self) -> Place:
         return JobPlace(self.queue, self.job_id)
 
+    def offers(self, command: Command) -> bool:
+        """In the footer, what can be done in the state of the job."""
+        if command.id not in ("cancel", "retry", "remove") or self.job is None:
+            return super().offers(command)
+        return self.job.status in ACTS[command.id].states
+
     def head(self) -> Text:
         name = Text(f"{self.queue} / {safe(self.job_id, 60)}")
         # Truncate by cells, not characters, so that the state is visible with any id.
@@ -80,6 +89,8 @@ class JobView(View):
                 text.append(f"  {self.job.progress:.0f}%")
                 if self.following and self.job.progress_message:
                     text.append(f"  {one_line(self.job.progress_message, 80)}", "not bold")
+            if (still := stands_still(self.job, self.session.redis_now)) is not None:
+                text.append(f"  no progress for {duration(still)}", "bold warn")
             if self.job.superseded_by:
                 text.append("  superseded", "bold warn")
         if self.following:

@@ -12,9 +12,10 @@ from textual.widgets import Input, Static
 from hsejobs.control import why
 from hsejobs.errors import JobsError
 from hsejobs.model import FINISHED, JobRecord, State
+from hsejobs.watch.advice import asleep
 from hsejobs_tui.core import all_states
 from hsejobs_tui.core.alerts import held_text
-from hsejobs_tui.core.causes import asleep
+from hsejobs_tui.core.command import Command
 from hsejobs_tui.core.joblist import EMPTY, cause, figures, nothing, titled, what
 from hsejobs_tui.core.text import one_line, safe
 from hsejobs_tui.core.view import AHEAD, LOOK, STATES, kind, remark, when
@@ -77,6 +78,11 @@ class QueueView(Shares):
     @property
     def place(self) -> Place:
         return QueuePlace(self.queue, self.state, self.query_text)
+
+    def offers(self, command: Command) -> bool:
+        """In the footer, also a cancel where jobs run."""
+        running = command.id == "cancel" and self.state is State.ACTIVE
+        return running or super().offers(command)
 
     @property
     def cleaned(self) -> State:

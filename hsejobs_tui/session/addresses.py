@@ -6,6 +6,7 @@ anywhere is checked before it is used.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Final
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
@@ -105,6 +106,52 @@ def read_address(address: str, now: int) -> tuple[Place, TimeWindow]:
     if len(address) > LONGEST or not f"{path}/".startswith(f"{ROOT}/"):
         raise UnknownAddress
     return place_of(path[len(ROOT) :], query := _query(text)), _window(query, now)
+
+
+def read_typed(
+    text: str, queues: Container[str], now: int
+) -> tuple[Place, TimeWindow | None] | None:
+    """The place that a person typed or pasted, and the window if it names one; None if it is no address.
+
+    That is an address of the dashboard, with or without what stands before ``queue/...``, or ``queue:state``,
+    ``queue:id`` and ``queue:state:id``.
+    """
+    text = text.strip()
+    first, colon, rest = text.partition(":")
+    if colon and first in queues and "/" not in first:
+        place = _short(first, rest)
+        return None if place is None else (place, None)
+    _, root, below = text.partition(ROOT)
+    if not root:
+        below = "/" + text.lstrip("/")
+        if not text.startswith("/") and text.partition("/")[0].partition("?")[0] not in queues:
+            return None
+    # The plain page has the same paths; what follows # is the browser's.
+    path = below.partition("#")[0].removeprefix("/plain")
+    try:
+        found, window = read_address(f"{ROOT}{path}", now)
+    except InvalidOption:
+        return None
+    if isinstance(found, QueuePlace | JobPlace) and found.queue not in queues:
+        return None
+    timed = any(f"{name}=" in path.partition("?")[2] for name in ("from", "to"))
+    return found, window if timed else None
+
+
+def _short(queue: str, rest: str) -> Place | None:
+    """The place of ``<state>``, ``<id>`` or ``<state>:<id>`` in a queue."""
+    state, colon, job_id = rest.partition(":")
+    if state in (*State, ALL):
+        if not job_id:
+            return QueuePlace(queue, _state(state))
+    elif not colon and not rest:
+        return QueuePlace(queue, DEFAULT)
+    else:
+        job_id = rest
+    try:
+        return JobPlace(queue, check_job_id(job_id, internal=True))
+    except InvalidInput:
+        return None
 
 
 def place_of(path: str, query: dict[str, str]) -> Place:

@@ -18,6 +18,7 @@ from hsejobs.control.acts import explain
 from hsejobs.errors import JobsError, RedisRefused, RedisUnavailable
 from hsejobs.store.circuits import Circuit
 from hsejobs.store.client import RedisClient
+from hsejobs.store.crowds import Crowd
 from hsejobs.store.read import QueueStats
 from hsejobs.store.read_live import Snapshot
 from hsejobs_tui.core.acting import acts_of
@@ -51,7 +52,7 @@ class Session:
         self.acts = acts_of(options, self.redis)
         self.snapshot: Snapshot | None = None
         self.snapshot_at = 0.0
-        self._alerts_of: tuple[Snapshot, list[Circuit]] | None = None
+        self._alerts_of: tuple[Snapshot, list[Circuit], dict[str, Crowd]] | None = None
         self._alerts: list[Alert] = []
         #: The depth of each queue at each poll since the start.
         self.depths = Depths()
@@ -61,6 +62,8 @@ class Session:
         self.moment: tuple[int, int] | None = None
         #: The circuits, as of the last slow read.
         self.circuits: list[Circuit] = []
+        #: Whose jobs wait in each queue, and who is held there, as of the last slow read.
+        self.crowds: dict[str, Crowd] = {}
         #: Why Redis cannot be read; None while it can be.
         self.outage: str | None = None
         self.closed = False
@@ -205,11 +208,11 @@ class Session:
         if self.snapshot is None:
             return []
         # Every line of the screen asks for them.
-        if self._alerts_of is None or (
-            self._alerts_of[0] is not self.snapshot or self._alerts_of[1] is not self.circuits
-        ):
-            self._alerts_of = self.snapshot, self.circuits
-            found = active_alerts(self.snapshot, self.options.limits)
+        made_of = (self.snapshot, self.circuits, self.crowds)
+        known = self._alerts_of or (None, None, None)
+        if any(one is not other for one, other in zip(made_of, known, strict=True)):
+            self._alerts_of = made_of
+            found = active_alerts(self.snapshot, self.options.limits, self.crowds)
             self._alerts = by_level([*found, *circuit_alerts(self.circuits)])
         return self._alerts
 

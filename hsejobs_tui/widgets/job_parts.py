@@ -16,7 +16,7 @@ from hsejobs.control import why
 from hsejobs.model import JobRecord, Relative, State
 from hsejobs.wording import counted
 from hsejobs_tui.core.attempts import attempts, slot_of
-from hsejobs_tui.core.joblist import ran, titled, waited, what
+from hsejobs_tui.core.joblist import ran, stands_still, titled, waited, what
 from hsejobs_tui.core.text import clock, duration, safe
 from hsejobs_tui.core.view import LOOK, kind, timeline, when
 from hsejobs_tui.widgets.bars import bars
@@ -48,7 +48,7 @@ def reason(job: JobRecord) -> list[tuple[str, Text]]:
 
 def facts(job: JobRecord, now: int, workers: Workers = ()) -> list[tuple[str, str]]:
     """The facts of a job, by name; only those that it has."""
-    place = slot_of(job.id, workers)
+    place, still = slot_of(job.id, workers), stands_still(job, now)
     listed: list[tuple[str, object]] = [
         ("task", job.name),
         ("organization", job.organization_id),
@@ -68,6 +68,7 @@ def facts(job: JobRecord, now: int, workers: Workers = ()) -> list[tuple[str, st
         ("due", clock(job.run_at) if job.run_at else None),
         ("ended", clock(job.finished_at) if job.finished_at else None),
         ("progress", f"{job.progress:.0f}% {job.progress_message or ''}" if job.progress else None),
+        ("no progress", None if still is None else f"for {duration(still)}"),
     ]
     return [(name, safe(value, 200)) for name, value in listed if value is not None]
 

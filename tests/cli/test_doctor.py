@@ -14,7 +14,14 @@ from pathlib import Path
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
+from hsejobs.settings import load_settings
+from hsejobs.store import registry
+from hsejobs.store.holds import Holds
+from hsejobs.store.registry import QueueInfo
+from hsejobs.store.shares import Shares
+from hsejobs_cli.doctor_holds import examine_holds
 from tests.cli.test_commands import run
+from tests.store.test_acts import Store
 
 
 def checks(text: str) -> dict[str, str | None]:
@@ -145,3 +152,33 @@ def test_files_in_the_home_are_private(redis_url: str, tmp_path: Path) -> None:
     made = [path for path in tmp_path.rglob("*") if path != home]
     assert {path.name for path in made} >= {"platform.sqlite", "audit.log"}
     assert [path.name for path in made if path.stat().st_mode & 0o077] == []
+
+
+def test_what_is_held_or_paused_is_noted(redis_url: str) -> None:
+    store = Store(redis_url)
+    registry.save(store.redis, "t", QueueInfo("q"))
+    settings = load_settings({"QUEUE_REDIS_URL": redis_url, "QUEUE_REDIS_PREFIX": "t"})
+    told: list[tuple[object, ...]] = []
+    examine_holds(settings, lambda *given, **more: told.append((*given, more)))
+    assert told == []
+    Holds(store.redis, "t").set("q", "m.send", paused=True, who="ann")
+    for org in ("org-1", "org-2"):
+        Shares(store.redis, "t").set("q", org, paused=True)
+    store.writer.pause("q")
+    examine_holds(settings, lambda *given, **more: told.append((*given, more)))
+    assert [(ok, what.partition(" for ")[0], todo) for ok, what, todo, _ in told] == [  # type: ignore[attr-defined]
+        (True, "q: paused", "hsejobs resume q"),
+        (
+            True,
+            "q: the task m.send is held by ann",
+            "hsejobs tasks set m.send --queue q --resumed",
+        ),
+        (
+            True,
+            "q: 2 organizations are held: org-1, org-2",
+            "hsejobs tenants set org-1 --queue q --resumed",
+        ),
+    ]
+    # It is no fault: the exit code stays.
+    assert {more["note"] for *_, more in told} == {True}  # type: ignore[index]
+    store.redis.close()

@@ -12,6 +12,8 @@ import pytest
 from hsejobs.model import State
 from hsejobs.store.circuits import Circuits
 from hsejobs.store.client import RedisClient
+from hsejobs.store.holds import Holds
+from hsejobs.store.shares import Shares
 from hsejobs.store.tallies import Tallies
 from hsejobs_http import counting
 from hsejobs_http.counting import BOUNDS, Counts
@@ -220,3 +222,12 @@ def test_dashboard_and_rules_name_metrics_that_exist(shim: Shim, redis_url: str)
     assert families <= set(re.findall(r"`(hsejobs_\w+)`", (DOCS / "http.md").read_text()))
     labels = {"queue", "state", "rule", "route", "method", "status", "le"}
     assert set(re.findall(r"\b(\w+)=~?\"", " ".join(asked))) <= labels
+
+
+def test_what_is_held_is_counted(shim: Shim, redis_url: str) -> None:
+    store = Store(redis_url)
+    names = [f'hsejobs_held_{what}{{queue="email"}}' for what in ("tasks", "organizations")]
+    assert [scrape(shim.url)[one] for one in names] == [0, 0]
+    Shares(store.redis, "hsejobs").set("email", "org-7", paused=True)
+    Holds(store.redis, "hsejobs").set("email", "tasks.email.send_email", paused=True, who="ann")
+    assert [scrape(shim.url)[one] for one in names] == [1, 1]

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from hsejobs.store.client import RedisClient
+from hsejobs.store.shares import Shares
 from hsejobs.store.work import WorkerStore
 from tests.http.conftest import MAIL, Shim, token
 from tests.http.test_dashboard import PAGE, PATH, cookie
@@ -170,3 +171,19 @@ def test_other_sites_and_unknown_pages(phone: Phone) -> None:
         done = phone.shim.client.get(PLAIN + path, headers=PAGE)
         assert done.status_code == 401
         assert f"name=next value='{PLAIN}{path}'" in done.text
+
+
+def test_what_is_held_is_not_forgotten(phone: Phone) -> None:
+    shares = Shares(phone.redis, "hsejobs")
+    shares.set("email", "org-2", paused=True)
+    for path in ("", "/email"):
+        page = phone.get(path).text
+        assert "org-2 is held" in page
+        assert "let it go" in page
+        # Another organization does not learn who is.
+        assert "org-2" not in phone.get(path, ADMIN).text
+    shares.set("email", "org-1", paused=True)
+    own = phone.get("/email", ADMIN).text
+    assert "org-1 is held" in own
+    # Only an operator can let it go.
+    assert "let it go" not in own

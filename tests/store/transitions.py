@@ -201,6 +201,7 @@ OTHERS = frozenset(
         "audit_page",
         "circuit_set",
         "circuits",
+        "crowd",
         "describe",
         "forget_events",
         "forget_tenant",

@@ -12,6 +12,7 @@ from hsejobs.control.history import History
 from hsejobs.error_groups import normalized
 from hsejobs.model import JobRecord, State
 from hsejobs.store.circuits import Circuit
+from hsejobs.store.crowds import Crowd
 from hsejobs.store.families import Family
 from hsejobs.store.history import Range
 from hsejobs.store.marks import Mark
@@ -21,7 +22,6 @@ from hsejobs.store.read_live import Server, Snapshot, Window
 from hsejobs.store.registry import QueueInfo, ScheduleInfo, TaskInfo
 from hsejobs_tui.app import JobsApp
 from hsejobs_tui.core import groups
-from hsejobs_tui.core.crowds import Crowd
 from hsejobs_tui.core.options import Options
 from hsejobs_tui.core.source import Held, Hits, LiveSource
 from hsejobs_tui.core.view import kind_of
@@ -290,8 +290,8 @@ class Frozen(LiveSource):
     def held(self, queue: str, circuits: Sequence[str]) -> Held:
         return Held(2 * (queue == "webhooks"), ("webhook:org-1:hooks.example.com:443",))
 
-    def crowd(self, queue: str, waiting: int) -> Crowd | None:
-        return None
+    def crowds(self, *, whole: bool = False) -> dict[str, Crowd]:
+        return {}
 
     def marks(self, start: int, end: int) -> list[Mark]:
         return [one for one in frozen_history.history([], NOW).marks if start <= one.at <= end]

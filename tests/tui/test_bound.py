@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
+from hsejobs.control.act_table import ACTS
 from hsejobs.model import State
 from hsejobs.store import scripts
 from hsejobs_tui.app import JobsApp
@@ -84,11 +85,11 @@ async def test_a_retry_does_not_affect_later_or_changed_jobs(
     for job_id in ("a", "b", "c"):
         stage.fail(job_id)
     async with question_open(stage, opened, *keys, "r") as pilot:
-        await shows(pilot, "Type 3")
+        await shows(pilot, "y continues, or 3 and Enter")
         again(colleague, "b")
         for n in range(5):
             colleague.fail(f"late-{n}")
-        await pilot.press("3", "enter")
+        await pilot.press("y")
         await shows(pilot, "retried 2 of 3", "1 left: changed since")
     assert stage.counts()["failed"] == 6
     assert states(stage, "a", "b", "c", "late-0") == [
@@ -305,3 +306,41 @@ async def test_a_refused_first_poll_shows_the_reason(redis_url: str, tmp_path: A
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await shows(pilot, "Redis denies a permission that hsejobs needs", "Not read yet")
         assert "no Redis at" not in text_of(app)
+
+
+async def test_yes_is_enough_for_a_retry_but_not_while_it_counts(stage: Stage) -> None:
+    app, count = stage.app(), Slow()
+    async with app.run_test(notifications=True) as pilot:
+        await shows(pilot, "mail")
+        question = Counted("Retry", "failed job", "", "", count, typed=False)
+        app.push_screen(question)
+        await shows(pilot, "Retry 2 failed jobs, so far?", "Count so far (Enter)")
+        await pilot.press("y")
+        await settle(pilot)
+        assert question.fixed is None
+        await pilot.press("enter")
+        # A second Enter was meant for the count.
+        await shows(pilot, "Retry the first 2 failed jobs?", "y continues, or 2 and Enter")
+        await pilot.press("enter", "3", "enter")
+        await settle(pilot)
+        assert app.screen is question
+        await pilot.press("y")
+        await until(pilot, lambda: app.screen is not question, "the answer")
+        assert question.fixed == (("a", ""), ("b", ""))
+
+
+async def test_the_count_of_too_many_to_undo_is_typed_for_a_retry_too(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ACTS, "retry", replace(ACTS["retry"], untyped=2))
+    for n in range(3):
+        stage.fail(f"job-{n}")
+    async with question_open(stage, Failures, "r") as pilot:
+        await shows(pilot, "Retry all 3 jobs")
+        await pilot.press("y")
+        await shows(pilot, "Really retry 3 jobs?", "Type 3")
+        await pilot.press("y", "enter")
+        await settle(pilot)
+        assert stage.counts()["failed"] == 3
+        await pilot.press("backspace", "3", "enter")
+        await until(pilot, lambda: stage.counts()["waiting"] == 3, "the retry")

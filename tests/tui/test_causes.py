@@ -13,6 +13,7 @@ from hsejobs.control.history import History, Series
 from hsejobs.model import State
 from hsejobs.store import keys
 from hsejobs.store.circuits import Circuits
+from hsejobs.store.crowds import Crowd
 from hsejobs.store.minutes import Minute
 from hsejobs.store.shares import Shares
 from hsejobs.store.work import Done, short_reason
@@ -135,7 +136,7 @@ async def test_who_floods_is_the_cause_and_a_hold_is_not_forgotten(stage: Stage)
             pilot, "mail: 160 jobs wait", "org-7 has 62 % of what waits", "hold or limit it"
         )
         shares.set("mail", "org-7", paused=True)
-        await shows(pilot, "org-7 is held, 100 jobs of it wait", "H lets it go (8)")
+        await shows(pilot, "org-7 is held, 100 jobs of it wait", "let it go (8, H)")
         assert "add workers" not in text_of(app)
         # Without an alert, too.
         for n in range(157):
@@ -149,7 +150,8 @@ def test_a_session_of_one_organization_learns_nothing_of_others(stage: Stage) ->
     for n in range(12):
         stage.add(f"job-{n}", org="org-7" if n else "org-1")
     confined = LiveSource(stage.options(organization_id="org-1"), stage.redis)
-    assert not read_causes(confined, confined.snapshot(), None, ["mail"]).crowds
+    confined.snapshot()
+    assert confined.crowds() == {"mail": Crowd()}
 
 
 @pytest.mark.anyio

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hsejobs.store.holds import Holds
+from hsejobs.store.shares import Shares
 from tests.support.waiting import tick
 from tests.tui.conftest import Stage
 from tests.tui.driving import ALL, shows
@@ -64,3 +65,30 @@ async def test_the_queue_s_head_says_that_a_task_is_held(stage: Stage) -> None:
     Holds(stage.redis, "t").set("mail", name, paused=True, who="ann")
     async with opened(stage, "enter") as pilot:
         await shows(pilot, f"task {name.rpartition('.')[2]} held by ann")
+
+
+async def test_a_held_organization_is_let_go_from_its_alert(stage: Stage) -> None:
+    stage.add("job-1", org="org-7")
+    shares = Shares(stage.redis, "t")
+    shares.set("mail", "org-7", paused=True)
+    async with opened(stage, "5") as pilot:
+        await shows(pilot, "org-7 is held, 1 job of it waits", "H lets it go (8)")
+        await pilot.press("H")
+        await shows(pilot, "Let the organization org-7 go: 1 job waits")
+        await pilot.press("down", "enter")
+        await says(pilot, "org-7 is let go in mail")
+    assert not shares.get("mail", "org-7").paused
+
+
+def test_one_frame_says_what_is_held(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    from hsejobs_tui import once
+
+    for n in range(3):
+        stage.add(f"job-{n}", org="org-7")
+    Shares(stage.redis, "t").set("mail", "org-7", paused=True)
+    Holds(stage.redis, "t").set("mail", "m.send", paused=True, who="ann")
+    once.show(stage.options())
+    shown = capsys.readouterr().out
+    assert "note: mail: task send held by ann" in shown
+    # Without keys: there are none.
+    assert "note: mail: org-7 is held, 3 jobs of it wait; let it go\n" in shown

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from textual.widgets import Input
 
 from hsejobs.store import registry
 from hsejobs.store.registry import QueueInfo, TaskInfo
@@ -114,3 +115,39 @@ async def test_the_menu_opens_while_redis_does_not_answer(
         await shows(pilot, "New job")
         await pilot.press(*"help", "enter")
         await shows(pilot, "Keys: overview")
+
+
+@pytest.mark.anyio
+async def test_an_address_is_typed_or_pasted(stage: Stage) -> None:
+    registry.save(stage.redis, "t", QueueInfo("archive", [TaskInfo("a.b", {}, [])], "a.b"))
+    fail(stage, "order-4711", "it broke", "org-007")
+    stage.add("waits")
+    app = stage.app(public_url="https://jobs.example.com")
+    dashboard = "https://jobs.example.com/api/jobs/dashboard"
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await shows(pilot, "archive", "mail")
+        for typed, seen in (
+            ("mail:waiting", "1 / 1, next first"),
+            ("mail:order-4711", "mail / order-4711"),
+            ("mail:failed:order-4711", "mail / order-4711"),
+            ("mail/jobs/order-4711", "mail / order-4711"),
+            (f"{dashboard}/mail/jobs/order-4711?from=-3h#terminal", "[3h]"),
+            (f"{dashboard}/plain/mail", "1 / 1"),
+            (f"{dashboard}/failures", "1 kind of failure"),
+            ("/queues?where=org%3Dorg-007", "1 job"),
+        ):
+            await pilot.press("1", "ctrl+p")
+            await settle(pilot)
+            app.screen.query_one(Input).value = typed
+            await shows(pilot, "Go to /")
+            await pilot.press("enter")
+            await shows(pilot, seen)
+        # An address keeps the window if it names none, and one of nothing is not offered.
+        assert app.session.window.name == "3h"
+        for typed in ("nosuch:waiting", "mail:what ever", "https://example.com/x", "/mail/x/y/z"):
+            await pilot.press("1", "ctrl+p")
+            await settle(pilot)
+            app.screen.query_one(Input).value = typed
+            await settle(pilot)
+            assert "Go to /" not in text_of(app)
+            await pilot.press("escape")

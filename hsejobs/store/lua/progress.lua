@@ -6,9 +6,10 @@
 -- errors: none
 -- include: base
 local key = base .. K.job .. ARGV[1]
-local job = read(key, 'st', 'tk', 'o')
+local job = read(key, 'st', 'tk', 'o', 'pg', 'pm')
 if job[1] ~= 'a' or job[2] ~= ARGV[2] then return 0 end
-redis.call('HSET', key, 'pg', ARGV[3], 'pm', ARGV[4])
+-- When it changed last, so that one that stands still is seen.
+if job[4] ~= ARGV[3] or job[5] ~= ARGV[4] then redis.call('HSET', key, 'pg', ARGV[3], 'pm', ARGV[4], 'pa', NOW) end
 event('progress', ARGV[1], job[3])
 publish()
 return 1

@@ -15,6 +15,9 @@ COMMANDS: tuple[Command, ...] = (
         whole=True,
     ),
     Command(
+        "circuit_jobs", "enter", "Jobs", "List the jobs that wait for the host.", ("circuits",)
+    ),
+    Command(
         "circuit_open",
         "b",
         "Open circuit",
