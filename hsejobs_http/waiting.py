@@ -14,7 +14,7 @@ from starlette.responses import Response
 from hsejobs import codec
 from hsejobs.control import views
 from hsejobs.errors import InvalidOption, JobsError
-from hsejobs.model import FINISHED, iso_time
+from hsejobs.model import FINISHED, State, iso_time
 from hsejobs.store import feed
 from hsejobs.store.feed import Happening
 from hsejobs.store.write import Added
@@ -32,6 +32,14 @@ HEARTBEAT_SECONDS = 15.0
 #: Seconds that a stream waits after an event for more of them, and after an outage.
 GATHER_SECONDS, OUTAGE_SECONDS = 0.05, 2.0
 MEDIA_TYPE = "text/event-stream"
+#: The state that a job is in after an event; of others, the event does not tell.
+STATUS = {
+    **{state.value: state.value for state in State},
+    "retrying": "delayed",
+    "postponed": "delayed",
+    "stalled": "waiting",
+    "cancelling": "active",
+}
 
 
 def wait_seconds(request: Request) -> int:
@@ -205,14 +213,17 @@ async def _disconnected(receive: Any) -> None:
 
 
 def _message(queue: str, one: Happening) -> bytes:
-    data = {
+    data: dict[str, Any] = {
         "event": one.kind,
         "queue": queue,
         "jobId": None if one.job_id == feed.NO_JOB else one.job_id,
         "at": iso_time(one.at),
     }
+    # Two names, so that a browser needs two listeners and none for each kind of event.
+    name = "progress" if one.kind == "progress" else "status"
+    data[name] = one.progress if name == "progress" else STATUS.get(one.kind)
     return b"id: %b\nevent: %b\ndata: %b\n\n" % (
         one.place.encode(),
-        one.kind.encode(),
+        name.encode(),
         codec.dumps(data),
     )

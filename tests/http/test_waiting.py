@@ -138,8 +138,13 @@ class Events:
                 kind = value
             elif name == "data":
                 data = json.loads(value)
-                assert data.get("event", kind) == kind
-                found.append((place, kind, data.get("jobId")))
+                what = data.get("event", kind)
+                if kind == "status":
+                    assert data["status"] == {"paused": None, "resumed": None}.get(what, what)
+                elif kind == "progress":
+                    # How far it is, without what its task says about it, which is the owner's.
+                    assert (data["progress"], "nearly" in value) == (40, False)
+                found.append((place, what, data.get("jobId")))
         return found
 
     def close(self) -> None:
@@ -207,6 +212,9 @@ def test_a_stream_resumes_after_any_event(shim: Shim, work: WorkerStore, opened:
     assert ahead.take(1)[0][1] == "gap"
     later = add(shim)
     assert ahead.take(1)[0][1:] == ("waiting", later)
+    _, [claim] = work.step([], 1, "t", 30_000)
+    assert work.progress(claim.id, "t", 40, "nearly")
+    assert [one[1] for one in ahead.take(2)] == ["active", "progress"]
     refused = shim.ask("GET", "/email/events", headers={"Last-Event-ID": "x"})
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "Last-Event-ID")
 
