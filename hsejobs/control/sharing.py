@@ -21,7 +21,8 @@ def list_tenants(
 ) -> TenantPage:
     """The tenants of a queue, the busiest first, for actors who may see those of all organizations.
 
-    ``organization_id``: this one alone, also if it has nothing in the queue. Raises Forbidden, Refused, and InvalidOption for an invalid limit or cursor.
+    ``organization_id``: this one alone, also if it has nothing in the queue. Raises Forbidden, Refused,
+    and InvalidOption for an invalid limit or cursor.
     """
     acts.actor.need("operator")
     if acts.org is not None:

@@ -95,7 +95,8 @@ class Shares:
 
         That is: by running time of the last 5 minutes, then by waiting and active jobs, then by id.
         They change places while pages are read: one may come twice or not at all. ``limit``: 1 to
-        200. ``organization_id``: this one alone, also if it has nothing in the queue. Raises InvalidOption for an invalid limit or cursor.
+        200. ``organization_id``: this one alone, also if it has nothing in the queue. Raises
+        InvalidOption for an invalid limit or cursor.
         """
         if not 1 <= limit <= MOST:
             raise InvalidOption("limit", f"must be a number from 1 to {MOST}")

@@ -22,11 +22,23 @@ local function overtaken(id, n)
   park = function() share()[PARKED] = '1' end
   local known = true
   write_turns = function() members, heap, size, known = {}, {}, 0, false end
-  load_turns(n, found)
+  -- Each worker claims for itself: of those with the same time, the first by name has its turn. A sorted list is a
+  -- heap.
+  local function sort()
+    table.sort(heap, function(a, b) return a.score < b.score or (a.score == b.score and a.member < b.member) end)
+  end
+  drop_first = function()
+    table.remove(heap, 1)
+    size = size - 1
+    sort()
+  end
+  load_turns(1, found)
+  if #found <= 2 * (n + MOST_PASSED) then horizon = INFINITE end
   load_turns = function() end
   local taken, passed, began = 0, 0, {}
   while taken < n and passed < MOST_PASSED do
-    local one_id, one = pick(n)
+    sort()
+    local one_id, one = pick(1)
     if not one_id then break end
     local job = read(base .. K.job .. one_id, 'st', 'n', 'ky')
     local name = job[3] and key_rule(job[2] or '').task .. ':' .. job[3]
@@ -35,6 +47,8 @@ local function overtaken(id, n)
       if one_id == id then break end
       passed = passed + 1
       skip(one)
+      -- A claim takes it out of the line.
+      kept[one.member] = (kept[one.member] or 0) + 1
     else
       if one_id == id then return nil end
       taken = taken + 1
