@@ -122,6 +122,10 @@ class JobReader(PageReader):
         letter = self.redis.command("HGET", keys.of(self._base(queue), "job", job_id), "st")
         return State.of_letter(letter) if letter else None
 
+    def shown(self, _queue: str, _job_id: str, seen: State) -> State:
+        """The state that a handle shows: the one that it saw last, without a look into Redis."""
+        return seen
+
     def nonce(self, queue: str, job_id: str) -> str:
         """The nonce of the call that added the job; '' when it had none."""
         text = self.redis.command("HGET", keys.of(self._base(queue), "job", job_id), "nx")
