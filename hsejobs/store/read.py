@@ -140,6 +140,15 @@ class JobReader(PageReader):
         total = self.redis.command("HGET", keys.of(base, "job", job_id), "lc")
         return [line.decode("utf-8", "replace") for line in lines], whole_number(total) or 0
 
+    def log_count(self, queue: str, job_id: str) -> int:
+        """How many lines a job has ever logged; 0 when it does not exist."""
+        return (
+            whole_number(
+                self.redis.command("HGET", keys.of(self._base(queue), "job", job_id), "lc")
+            )
+            or 0
+        )
+
     def workers(self, queues: Sequence[str]) -> list[dict[str, Any]]:
         """The heartbeat records of live consumers, with their slots."""
         found = []

@@ -202,7 +202,7 @@ def test_nothing_is_left_after_the_block(huey: JobHuey) -> None:
         assert first.added() == [] or len(first.added()) == 1
 
 
-def test_a_real_redis_is_told_of_a_queue_that_was_in_a_test(huey: JobHuey) -> None:
+def test_a_queue_is_registered_in_redis_after_a_test(huey: JobHuey) -> None:
     """Seen: its jobs were added to a queue that no other door knew."""
     double = task(huey, lambda payload: 2)
     for _ in range(2):
