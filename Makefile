@@ -40,9 +40,10 @@ test-fast: $(VENV)/.installed-dev
 mutants: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.mutants.run $(ARGS)
 
-# Every Redis failure against every consumer operation; `make test` runs a part of it.
+# Every Redis failure against every consumer operation, and kills at every step of an onboarding on both
+# databases; `make test` runs a part of them.
 matrix: $(VENV)/.installed-dev
-	MATRIX=all $(PYTEST) -n $(WORKERS) tests/matrix $(ARGS)
+	MATRIX=all $(PYTEST) -n $(WORKERS) tests/matrix tests/onboarding/test_consumer.py $(ARGS)
 
 # Every cause for which a job waits; `make test` leaves out those that take seconds to come about.
 why: $(VENV)/.installed-dev

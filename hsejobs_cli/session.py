@@ -15,6 +15,7 @@ from hsejobs.errors import (
     SettingsError,
 )
 from hsejobs.forks import cached_property
+from hsejobs.store import lean
 
 if TYPE_CHECKING:
     from hsejobs.application import Application
@@ -44,6 +45,7 @@ class CommandSession:
     @cached_property
     def redis(self) -> RedisClient:
         """The connection; the application's queues are registered on it, unless it is read-only."""
+        lean.import_redis()
         from hsejobs.engine.register import announce
         from hsejobs.engine.runtime import runtime
 
@@ -69,6 +71,7 @@ class CommandSession:
     @cached_property
     def application(self) -> Application:
         """The application, for commands that need none: if it cannot be loaded, warns once and goes on."""
+        lean.import_redis()
         from hsejobs import application
 
         try:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import signal
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hsejobs.errors import InvalidInput, JobsError, RedisUnavailable, SettingsError
+from hsejobs.store.lean import import_redis
 
 if TYPE_CHECKING:
     from textual.driver import Driver
@@ -47,7 +47,7 @@ def start(read_only: bool, org: str | None, once: bool, profile: str | None) -> 
     from hsejobs_tui.core.options import load
 
     require("tui")
-    _import_redis()
+    import_redis()
     options = load(read_only=read_only, org=org, once=once, profile=profile)
     # Without a terminal for output or for keys, one frame is all there is to show.
     if once or not sys.stdout.isatty() or sys.stdin is None or not sys.stdin.isatty():
@@ -56,21 +56,6 @@ def start(read_only: bool, org: str | None, once: bool, profile: str | None) -> 
         show(options)
         return
     run(options)
-
-
-def _import_redis() -> None:
-    """Imports redis-py without the metrics of OpenTelemetry, a quarter of the time and memory that it takes.
-
-    Where they are installed it imports them, for metrics that a program must ask for; the TUI does not.
-    """
-    unused = "opentelemetry.sdk.metrics"
-    if unused in sys.modules or "redis" in sys.modules:
-        return
-    sys.modules[unused] = None  # type: ignore[assignment]
-    try:
-        importlib.import_module("redis")
-    finally:
-        del sys.modules[unused]
 
 
 def run(options: Options, ended: Callable[[], bool] | None = None, address: str = "") -> None:

@@ -64,10 +64,11 @@ SAMPLE = (
     "test_redis_url.py",
     "store/test_promises.py",
     "engine/test_outcomes.py::test_delays_priorities_pause",
-    "cli/test_commands.py::test_a_job_from_add_to_removal",
+    "cli/test_commands.py::test_a_payload_over_the_limit_is_refused",
     "tui/test_screens.py::test_a_removal_asks_and_undo_brings_the_job_back",
     "services/test_mail_message.py",
-    "webhooks/test_signing.py",
+    "webhooks/test_signing.py::test_the_vector_of_standard_webhooks",
+    "webhooks/test_signing.py::test_node_refuses_what_is_not_right",
 )
 
 

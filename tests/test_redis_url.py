@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +10,7 @@ from hsejobs.errors import SettingsError
 from hsejobs.redis_url import OPTIONS, TLS, check_redis_url, parse_redis_url, redact_url
 from hsejobs.settings import load_settings
 from tests.support.certificates import Certificates
+from tests.support.commands import run_command
 
 ROOT = Path(__file__).parent.parent
 
@@ -62,14 +60,13 @@ def test_the_option_is_named_and_its_value_is_not(url: str, option: str) -> None
 
 
 def test_a_bad_option_ends_the_command_with_2() -> None:
-    env = {**os.environ, "QUEUE_REDIS_URL": "rediss://127.0.0.1:1?ssl_ca_certs=/nowhere/ca.pem"}
+    env = {"QUEUE_REDIS_URL": "rediss://127.0.0.1:1?ssl_ca_certs=/nowhere/ca.pem"}
     for words in (["stats"], ["doctor"], ["worker"], ["tui", "--once"], ["serve"]):
-        command = [sys.executable, "-m", "hsejobs_cli", *words]
-        done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True)
+        done = run_command(*words, env=env, cwd=ROOT)
         assert done.returncode == 2, (words, done)
         assert len(done.stderr.splitlines()) == 1
-        assert "QUEUE_REDIS_URL" in done.stderr
-        assert "ssl_ca_certs" in done.stderr
+        assert b"QUEUE_REDIS_URL" in done.stderr
+        assert b"ssl_ca_certs" in done.stderr
 
 
 def test_tls_in_every_form() -> None:

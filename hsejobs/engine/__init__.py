@@ -1,5 +1,6 @@
 """The engine: the only code that imports huey."""
 
+import hsejobs.engine.without_postgres  # noqa: F401
 from hsejobs.engine.context import JobContext, current_job
 from hsejobs.engine.follow import follow_up
 from hsejobs.engine.huey import JobHuey

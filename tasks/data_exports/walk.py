@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tasks.data_exports.entities import Entity
 from tasks.shared.platform.reading import Steps
-from tasks.shared.platform.rows import PlatformTenant
 from tasks.shared.saving import PIECES, step_of
+
+if TYPE_CHECKING:
+    from tasks.shared.platform.rows import PlatformTenant
 
 
 class Walk:

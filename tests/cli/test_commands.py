@@ -16,19 +16,14 @@ import redis
 from hsejobs.engine.runtime import reset_runtime, runtime
 from hsejobs.store.work import WorkerStore
 from tests.support import wait_until
+from tests.support.commands import run_command
 from tests.support.programs import wait_for_log
 
 
 def run(*words: str, stdin: str = "", **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "hsejobs_cli", *words],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={**os.environ, **env},
-    )
+    done = run_command(*words, stdin=stdin, env=env)
+    text = done.stdout.decode(), done.stderr.decode()
+    return subprocess.CompletedProcess(done.args, done.returncode, *text)
 
 
 def document(*words: str) -> Any:

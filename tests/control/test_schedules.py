@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from typing import Any
 
 from hsejobs.control import schedules
 from tests.control.conftest import MAIL, Place
+from tests.support.commands import run_command
 
 
 def listed(place: Place) -> dict[str, Any]:
@@ -34,14 +33,9 @@ def test_a_text_that_cannot_be_understood_hides_no_other(place: Place) -> None:
 
 def test_the_command_lists_them_all_and_runs_one(place: Place) -> None:
     def cli(*words: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "hsejobs_cli", *words],
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert (done.returncode, done.stderr) == (0, "")
-        return done.stdout
+        done = run_command(*words)
+        assert (done.returncode, done.stderr) == (0, b"")
+        return done.stdout.decode()
 
     shown = {one["name"] for one in json.loads(cli("schedules", "--json"))}
     assert {"nightly", "old", "broken", "code", "hourly_cleanup"} <= shown

@@ -23,6 +23,7 @@ from hsejobs.model import State
 from hsejobs.store import keys, registry, scripts
 from hsejobs.watch.alerts import Watch
 from tests.support import wait_until
+from tests.support.commands import run_command
 
 HEAD = """
 from typing import Annotated
@@ -111,8 +112,7 @@ def message(watch: Watch, rule: str) -> str:
 
 def doctor() -> dict[str, tuple[str, str | None]]:
     """The checks of ``hsejobs doctor`` by their first word: the check, and what is to be done."""
-    words = [sys.executable, "-m", "hsejobs_cli", "doctor", "--json"]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    done = run_command("doctor", "--json")
     found = json.loads(done.stdout)["checks"]
     return {one["check"].split()[0]: (one["check"], one["todo"]) for one in found}
 
@@ -238,14 +238,9 @@ def test_a_format_of_a_later_release(start: Start) -> None:
         client.add("shop", {"to": "a"})
     assert getattr(caught.value, "code", "") == "unknown_format"
     for words in (["stats"], ["worker", "--app", "huey_config"], ["tui", "--once"], ["serve"]):
-        done = subprocess.run(
-            [sys.executable, "-m", "hsejobs_cli", *words],
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        done = run_command(*words)
         assert done.returncode == 2, (words, done.stderr)
-        assert "unknown_format" in done.stderr
+        assert b"unknown_format" in done.stderr
     assert runtime().redis.command("DEL", key) == 1
     # One that ran before goes on until it has to connect again.
     assert late.poll() is None

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.http.conftest import MAIL, Shim, running
+from tests.support.commands import run_command
 
 CALL = {"url": "https://a.example/hook", "payload": {}, "eventType": "a.b"}
 #: As `JSON.stringify` writes 1e20, 1e21, -1e-7 and 2^53.
@@ -70,21 +68,6 @@ def test_numbers_as_javascript_writes_them(shim: Shim) -> None:
 
 def test_the_command_line_takes_the_same(redis_url: str) -> None:
     call = body_of(NUMBERS).decode()
-    command = [sys.executable, "-m", "hsejobs_cli"]
-    done = subprocess.run(
-        [*command, "enqueue", "webhooks", call],
-        env={**os.environ},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    shown = subprocess.run(
-        [*command, "job", "webhooks", done.stdout.strip(), "--json"],
-        env={**os.environ},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
+    done = run_command("enqueue", "webhooks", call)
+    shown = run_command("job", "webhooks", done.stdout.decode().strip(), "--json")
     assert json.loads(shown.stdout)["data"]["payload"]["n"] == json.loads(NUMBERS)

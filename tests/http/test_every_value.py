@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from tests.http.conftest import Shim, token
 from tests.http.hostile import VALUES
 from tests.http.test_dashboard import press, shows, view
 from tests.support import wait_until
+from tests.support.commands import run_command
 from tests.support.consumers import Consumers, consumers
 from tests.tui.driving import ALL, settle, until
 
@@ -56,9 +55,7 @@ class Scene:
         return str(self.ask("POST", "/hostile", "member", content=body)["jobId"])
 
     def cli(self, *words: str, exit_status: int = 0) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "hsejobs_cli", *words], capture_output=True, timeout=60
-        )
+        done = run_command(*words)
         output = (done.stdout + done.stderr).decode()
         assert done.returncode == exit_status, (words, output[-2_000:])
         assert "Traceback" not in done.stderr.decode()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +14,7 @@ from hsejobs.engine.runtime import reset_runtime, runtime
 from hsejobs.store import keys
 from tests.http.conftest import MAIL, Shim
 from tests.support import wait_until
+from tests.support.commands import run_command
 
 HOOK = {
     "url": "https://api.example.com/x",
@@ -80,12 +79,13 @@ def test_the_records_are_the_same(
     made = huey_config.QUEUES[queue].submit(
         payload, organization_id=organization, user_id=user, **options
     )
-    words = [sys.executable, "-m", "hsejobs_cli", "enqueue", queue, json.dumps(payload)]
+    words = ["enqueue", queue, json.dumps(payload)]
     words += ["--org", organization] if organization else []
     words += ["--user", user] if user else []
     for name, value in options.items():
         words += [f"--{name}", str(value)]
-    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
+    done = run_command(*words)
+    assert done.returncode == 0, done.stderr
     seconds = ("delay", "backoff", "timeout")
     inner = {n: int(v * 1000) if n in seconds else v for n, v in options.items()}
     inner |= {} if organization is None else {"organizationId": organization}
@@ -97,7 +97,7 @@ def test_the_records_are_the_same(
     assert (apart.status_code, beside.status_code) == (202, 202), (apart.text, beside.text)
     by_http = [one.json()["jobId"] for one in (apart, beside)]
     python = record(redis_client, queue, made.id)
-    assert record(redis_client, queue, done.stdout.strip()) == python
+    assert record(redis_client, queue, done.stdout.decode().strip()) == python
     for job_id in by_http:
         theirs = record(redis_client, queue, job_id)
         if user is None and "userId" not in payload:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,17 +12,13 @@ import pytest
 
 from tests.http.conftest import MAIL, SECRET, running
 from tests.support import wait_until
+from tests.support.commands import run_command
 
 
 def run(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "hsejobs_cli", *words],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-        env={**os.environ, **env},
-    )
+    done = run_command(*words, timeout=30, env=env)
+    text = done.stdout.decode(), done.stderr.decode()
+    return subprocess.CompletedProcess(done.args, done.returncode, *text)
 
 
 @pytest.fixture

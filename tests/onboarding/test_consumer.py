@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import email.policy
 import json
+import os
 import re
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from tests.support.consumers import Consumers
 
 WORKER = "tests.onboarding.worker.tenant_onboarding"
 MAILER = "tests.onboarding.worker.email"
+ALL = os.environ.get("MATRIX") == "all"
 INVITE = "https://app.example.com/invite"
 STEPS = ("organization", "administrator", "roles", "stations", "checklists", "welcome mail")
 MOMENTS = (
@@ -125,7 +127,17 @@ def test_without_an_invite_page_the_mail_has_no_link(
     assert "ask for a new password" in mail.get_body(("plain",)).get_content()
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize(
+    ("moment", "platform_url"),
+    [
+        (moment, kind)
+        for number, moment in enumerate(MOMENTS)
+        for other, kind in enumerate(("sqlite", "postgresql"))
+        # `make matrix` has each moment with both.
+        if ALL or number % 2 == other
+    ],
+    indirect=["platform_url"],
+)
 def test_killed_at_every_step_it_resumes(
     platform: Engine, platform_workers: Consumers, home: Path, moment: str
 ) -> None:

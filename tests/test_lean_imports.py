@@ -1,0 +1,47 @@
+"""What a consumer or a command imports before it does anything: no large library that it may not need."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+LARGE = ("sqlalchemy", "psycopg", "typst", "xlsxwriter", "jinja2", "textual", "fastapi", "obstore")
+
+
+def python(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def test_the_platform_s_queues_load_nothing_large_and_hide_nothing() -> None:
+    """Huey's own import of psycopg is put off, and still there for who asks for it."""
+    said = python(
+        f"import sys, huey_config; print([one for one in {LARGE!r} if one in sys.modules]);"
+        "import huey.storage as its, psycopg;"
+        "print(its.psycopg.connect == psycopg.connect, its.psycopg.rows is psycopg.rows)"
+    )
+    assert said.splitlines() == ["[]", "True True"]
+
+
+def test_psycopg_comes_first_or_meanwhile() -> None:
+    for code in (
+        "import psycopg, hsejobs.engine, huey.storage; print(huey.storage.psycopg is psycopg)",
+        # What another thread imports while Huey is being imported.
+        "import sys; from hsejobs.engine.without_postgres import _Late;"
+        "sys.modules['psycopg'] = _Late('psycopg'); import psycopg.rows; import psycopg;"
+        "print(psycopg.rows.dict_row is not None)",
+    ):
+        assert python(code) == "True"
+
+
+def test_a_command_imports_redis_py_without_metrics() -> None:
+    code = (
+        "import sys; from hsejobs.store.lean import import_redis; import_redis();"
+        "print('redis' in sys.modules, 'opentelemetry.sdk.metrics' in sys.modules);"
+        "import opentelemetry.sdk.metrics"
+    )
+    assert python(code) == "True False"
