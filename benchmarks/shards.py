@@ -131,7 +131,9 @@ def _calls(server: Server, number: int) -> bytes:
     sent = bytearray()
     for _ in range(number):
         job = NewJob(new_job_id(), "bench:mail", payload, 3, 3, 5000, 60000)
-        for part in packed(("EVALSHA", scripts.ADD.sha, 1, _base(), *adds.args([job]))):
+        for part in packed(
+            ("EVALSHA", scripts.ADD.sha, 1, _base(), *adds.args((scripts.ADD, [job])))
+        ):
             sent += part
     return bytes(sent)
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from hsejobs.errors import BacklogFull
 from hsejobs.model import STATE_OF_LETTER, State
-from hsejobs.store.scripts import Arg
-
-if TYPE_CHECKING:
-    from hsejobs.store.new_job import NewJob
+from hsejobs.store.new_job import NewJob
+from hsejobs.store.scripts import ADD, ADD_ALIKE, Arg, Script
 
 #: Jobs and payload bytes in one call of a bulk add.
 CHUNK, CHUNK_BYTES = 100, 4_000_000
@@ -26,29 +23,49 @@ class Added:
     status: State
 
 
-def args(jobs: Sequence[NewJob]) -> list[Arg]:
-    """The arguments of a call that adds jobs with the same shared values."""
+#: Some jobs that one call adds, and the script that it runs.
+Call = tuple[Script, list[NewJob]]
+
+
+def args(call: Call) -> list[Arg]:
+    """The arguments of a call."""
+    script, jobs = call
     words = list(jobs[0].shared())
-    for job in jobs:
-        words += job.own()
+    if script is ADD_ALIKE:
+        words += jobs[0].owner()
+        for job in jobs:
+            words += (job.id, job.nonce, job.payload)
+    else:
+        for job in jobs:
+            words += job.own()
     return words
 
 
-def chunks(jobs: Sequence[NewJob]) -> Iterator[list[NewJob]]:
-    """Splits jobs into calls, in order; the jobs of a call have the same shared values."""
+def calls(jobs: Iterable[NewJob]) -> Iterator[Call]:
+    """The calls that add the jobs, in order; the jobs of a call have the same shared values."""
     chunk: list[NewJob] = []
-    size, shared = 0, None
+    size, alike = 0, True
+    name, rest = "", tuple[object, ...]()
     for job in jobs:
-        full = len(chunk) >= CHUNK or size + len(job.payload) > CHUNK_BYTES
-        its = job.shared()
-        if chunk and (full or its != shared):
-            yield chunk
-            chunk, size = [], 0
-        shared = its
+        if chunk:
+            same = job.rest == rest and job.name == name
+            full = len(chunk) >= CHUNK or size + len(job.payload) > CHUNK_BYTES
+            if full or not (same or job.shared() == chunk[0].shared()):
+                yield _script(chunk, alike), chunk
+                chunk, size, alike = [], 0, True
+            elif not same:
+                alike = False
+        if not chunk:
+            name, rest = job.name, job.rest
         chunk.append(job)
         size += len(job.payload) + len(job.extras)
     if chunk:
-        yield chunk
+        yield _script(chunk, alike), chunk
+
+
+def _script(jobs: Sequence[NewJob], alike: bool) -> Script:
+    # For one job, `add` asks for fewer rights.
+    return ADD_ALIKE if alike and len(jobs) > 1 else ADD
 
 
 #: The replies of lib/add for a job: whether it was created, and its state.
@@ -57,6 +74,12 @@ _ANSWERS = {
     for made in (0, 1)
     for letter, state in STATE_OF_LETTER.items()
 }
+
+
+def results(queue: str, jobs: Sequence[NewJob], reply: bytes) -> list[Added | BacklogFull]:
+    """The result of each job's add, from the reply of the script."""
+    words = reply.split()
+    return [result(queue, job, word) for job, word in zip(jobs, words, strict=True)]
 
 
 def result(queue: str, job: NewJob, reply: bytes) -> Added | BacklogFull:

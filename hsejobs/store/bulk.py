@@ -9,7 +9,8 @@ from hsejobs.store.connect import PATIENCE
 from hsejobs.store.scripts import Arg, Script
 from hsejobs.store.words import packed
 
-T = TypeVar("T")
+#: A call of a script, and what it is made of.
+T = TypeVar("T", bound=tuple[Script, Any])
 R = TypeVar("R")
 
 
@@ -27,7 +28,6 @@ class BulkAdds:
 
     def add_many(
         self,
-        script: Script,
         base: str,
         calls: Iterable[T],
         args_of: Callable[[T], Sequence[Arg]],
@@ -38,7 +38,7 @@ class BulkAdds:
         While Redis runs one, the next is made and encoded, and the reply of the one before decoded.
         """
         if self.wait_replicas:
-            return [result_of(call, self.add(script, base, args_of(call))) for call in calls]
+            return [result_of(call, self.add(call[0], base, args_of(call))) for call in calls]
         rest, made = iter(calls), list[T]()
 
         def every() -> Iterator[T]:
@@ -58,7 +58,7 @@ class BulkAdds:
                 results.append(reply if isinstance(reply, Exception) else result_of(call, reply))
 
             for number, call in enumerate(every()):
-                sent = packed(("EVALSHA", script.sha, 1, base, *args_of(call)))
+                sent = packed(("EVALSHA", call[0].sha, 1, base, *args_of(call)))
                 connection.send_packed_command(sent, check_health=False)
                 if number:
                     take()
@@ -67,7 +67,7 @@ class BulkAdds:
             return results
 
         return [
-            result_of(call, self.run(script, base, args_of(call)))
+            result_of(call, self.run(call[0], base, args_of(call)))
             if isinstance(result, Exception)
             else result
             for call, result in zip(made, self._patiently(PATIENCE, once), strict=True)

@@ -257,14 +257,12 @@ class RedisClient(BulkAdds, SplitCalls):
         return kind(**{**pool.connection_kwargs, "socket_timeout": REPLY_TIMEOUT})
 
     def _once(self, words: Sequence[Arg], script: Script | None) -> Any:
-        from redis.exceptions import NoScriptError
-
         try:
             return self._exchange(words)
-        except NoScriptError:
-            if script is None:
+        except Exception as error:
+            if script is None or classify(error) is not Reply.UNKNOWN_SCRIPT:
                 raise
-            return self._exchange(("EVAL", script.text, *words[2:]))
+        return self._exchange(("EVAL", script.text, *words[2:]))
 
     def _exchange(self, words: Sequence[Arg]) -> Any:
         return self._send(words).read_response()

@@ -25,8 +25,6 @@ class NewJob(NamedTuple):
     signature: str = ""
     #: The request id and, after a space, the ``traceparent`` of the request that adds the job.
     trace: str = ""
-    #: Distinguishes this add from others with the same id; '' when the id is new.
-    nonce: str = ""
     #: The role of the caller who added it over HTTP; '' for the command line, Python and the system.
     role: str = ""
     #: By which its task's limits count it; '' for none.
@@ -35,6 +33,8 @@ class NewJob(NamedTuple):
     tenant_backlog: int = 0
     #: The job that was running when it was added, and the first of their family: see `model.Relative`.
     family: str = ""
+    #: Distinguishes this add from others with the same id; '' when the id is new.
+    nonce: str = ""
 
     def shared(self) -> tuple[Arg, ...]:
         """The script arguments that are given once for jobs that share them."""
@@ -49,20 +49,26 @@ class NewJob(NamedTuple):
             self.tenant_backlog,
         )
 
-    def own(self) -> tuple[Arg, ...]:
-        """The script arguments that are given for each job."""
+    def owner(self) -> tuple[Arg, ...]:
+        """The script arguments that jobs of one owner share."""
         return (
-            self.id,
-            self.nonce,
             self.organization_id or "",
             self.user_id or "",
             # One field for both, so that a claim has no extra read for jobs without a trace.
             f"{self.signature} {self.trace}" if self.trace else self.signature,
-            self.payload,
             self.role,
             self.key,
             self.family,
         )
+
+    def own(self) -> tuple[Arg, ...]:
+        """The script arguments that are not shared: the owner's, and the job's own."""
+        return (*self.owner(), self.id, self.nonce, self.payload)
+
+    @property
+    def rest(self) -> tuple[object, ...]:
+        """All but the name and what each job has of its own: the id, the payload and the nonce."""
+        return self[3:-1]
 
 
 def new_nonce() -> str:

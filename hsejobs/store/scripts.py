@@ -23,8 +23,10 @@ T = TypeVar("T")
 
 _LUA = files(__package__) / "lua"
 _HEADER = re.compile(
-    r"^-- (KEYS|ARGV|returns|errors|include|rare|read only|full server)(?:: ?(.*))?$"
+    r"^-- (KEYS|ARGV|returns|errors|first|include|rare|read only|full server)(?:: ?(.*))?$"
 )
+#: Commands that write nothing.
+_READING = frozenset({"EXISTS", "HMGET", "MGET", "ZRANGE", "ZRANGEBYSCORE"})
 #: ``soft`` is lib/record's function that treats unreadable keys as absent.
 _CALL = re.compile(r"\b(?:redis\.p?call|soft)\('([A-Z]+)'")
 
@@ -87,6 +89,8 @@ class Script:
         code = assemble(fragments, _code(body), _header(body).get("rare", "").split())
         full = _header(body).get("full server") == "runs"
         before = "" if self.read_only else _before_writing(code, full=full)
+        for first in reversed(_header(body).get("first", "").split()):
+            before = _first(_code(_text("lib", f"{first}.lua"))) + before
         # A local variable is faster than a field of a global, and scripts call it many times.
         code = (before + code).replace("redis.call(", "call(")
         return keys.into_lua(f"local call = redis.call\n{code}")
@@ -116,13 +120,12 @@ def _before_writing(code: str, *, full: bool) -> str:
     read-only server refuses every first write and needs no check.
     """
     used = sorted(set(_CALL.findall(code)) - {"TIME", "PUBLISH"})
-    allowed = " and ".join(f"may('{name}', key)" for name in used)
     names = ", ".join(f"'{name}'" for name in used)
     first = "redis.call('ZREM', KEYS[1], '')\n" if full else ""
     # Every call pays for this check, and a loop takes half as long again as one expression.
     return (
         "local may, key = redis.acl_check_cmd, KEYS[1]\n"
-        f"if may and not ({allowed}) then\n"
+        f"if may and not ({_allowed(used)}) then\n"
         f"for _, name in ipairs({{ {names} }}) do\n"
         "if not may(name, key) then\n"
         "return redis.error_reply('NOPERM the user of this connection may not run '"
@@ -131,13 +134,31 @@ def _before_writing(code: str, *, full: bool) -> str:
     )
 
 
+def _allowed(names: Iterable[str]) -> str:
+    return " and ".join(f"may('{name}', key)" for name in names)
+
+
+def _first(code: str) -> str:
+    """The part of a script that runs before everything else; it reads, and writes only behind ``RIGHTS``.
+
+    That stands for the check of what it runs from there on, except for its first write, whose
+    refusal does no harm. Raises TypeError if it writes before.
+    """
+    reads, writes = code.split("RIGHTS")
+    if wrong := set(_CALL.findall(reads)) - _READING:
+        raise TypeError(f"writes before its rights are checked: {', '.join(sorted(wrong))}")
+    after = [name for name in _CALL.findall(writes)[1:] if name != "TIME"]
+    check = f"(not may or ({_allowed(dict.fromkeys(after))}))"
+    return f"do\nlocal may, key = redis.acl_check_cmd, KEYS[1]\n{reads}{check}{writes}\nend\n"
+
+
 def chunks(items: list[T], size: int) -> Iterable[list[T]]:
     """Splits the items into lists of at most ``size``, because no script may do unbounded work."""
     for start in range(0, len(items), size):
         yield items[start : start + size]
 
 
-#: The arguments that the jobs of one bulk add share, and those that each job has.
+#: The arguments that the jobs of one call share, those that jobs of one owner share, and those of each job.
 _SHARED = (
     "name",
     "priority",
@@ -148,13 +169,16 @@ _SHARED = (
     "extras",
     "tenant_backlog",
 )
-_OWN = ("id", "nonce", "organization", "user", "signature", "payload", "role", "key", "family")
+_OWNER = ("organization", "user", "signature", "role", "key", "family")
+_EACH = ("id", "nonce", "payload")
 
-ADD = Script("add", _SHARED, _OWN)
+ADD = Script("add", _SHARED, (*_OWNER, *_EACH))
+ADD_ALIKE = Script("add_alike", (*_SHARED, *_OWNER), _EACH)
 PROBE = Script("probe", _SHARED)
-PERIODIC = Script("periodic", (*_SHARED, *_OWN, "schedule", "slot"))
+PERIODIC = Script("periodic", (*_SHARED, *_OWNER, *_EACH, "schedule", "slot"))
 ACT_ADD = Script(
-    "act_add", (*_SHARED, *_OWN, "schedule", "last", "entry", "only", "instead", "seen")
+    "act_add",
+    (*_SHARED, *_OWNER, *_EACH, "schedule", "last", "entry", "only", "instead", "seen"),
 )
 AUDIT = Script("audit", ("entry", "count", "id"))
 AUDIT_PAGE = Script("audit_page", ("organization", "newest", "oldest", "offset", "limit"))

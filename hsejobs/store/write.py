@@ -119,7 +119,7 @@ class JobWriter(Sweeps):
 
         Raises BacklogFull when its organization has as many waiting and delayed jobs as it may have.
         """
-        (reply,) = self.redis.add(scripts.ADD, self._base(queue), (*job.shared(), *job.own()))
+        reply = self.redis.add(scripts.ADD, self._base(queue), (*job.shared(), *job.own()))
         result = adds.result(queue, job, reply)
         if isinstance(result, BacklogFull):
             raise result
@@ -128,15 +128,18 @@ class JobWriter(Sweeps):
     def add_each(self, queue: str, jobs: Sequence[NewJob]) -> list[Added | BacklogFull]:
         """Adds jobs in few round trips, each job atomically; an error stands for each that was refused."""
 
-        def results(chunk: Sequence[NewJob], replies: Sequence[bytes]) -> list[Added | BacklogFull]:
-            found = zip(chunk, replies, strict=True)
-            return [adds.result(queue, job, reply) for job, reply in found]
-
         base = self._base(queue)
         if len(jobs) <= 1:
-            return results(jobs, self.redis.add(scripts.ADD, base, adds.args(jobs)) if jobs else ())
-        chunks = self.redis.add_many(scripts.ADD, base, adds.chunks(jobs), adds.args, results)
-        return list(chain.from_iterable(chunks))
+            sent = (adds.args((scripts.ADD, [job])) for job in jobs)
+            replies = [self.redis.add(scripts.ADD, base, words) for words in sent]
+            return [adds.result(queue, *pair) for pair in zip(jobs, replies, strict=True)]
+        found = self.redis.add_many(
+            base,
+            adds.calls(jobs),
+            adds.args,
+            lambda call, reply: adds.results(queue, call[1], reply),
+        )
+        return list(chain.from_iterable(found))
 
     def add_many(self, queue: str, jobs: Sequence[NewJob]) -> list[Added]:
         """As `add_each`, but raises BacklogFull if one was refused; the others are added nevertheless."""

@@ -19,8 +19,11 @@ class Acting(Moves):
 
     def _do_add(
         self, queue: MemoryQueue, shared: dict[str, Arg], items: list[dict[str, Arg]]
-    ) -> list[bytes]:
-        return [self._add(queue, shared, item) for item in items]
+    ) -> bytes:
+        # The owner is one of the values of each job, or of those that all share.
+        return b" ".join(self._add(queue, shared, {**shared, **item}) for item in items)
+
+    _do_add_alike = _do_add
 
     def _add(self, queue: MemoryQueue, shared: dict[str, Arg], item: dict[str, Arg]) -> bytes:
         job_id, org = text(item["id"]), text(item["organization"])

@@ -16,7 +16,7 @@ from hsejobs.testing.running import Running
 from hsejobs.testing.working import Working
 
 R = TypeVar("R")
-T = TypeVar("T")
+T = TypeVar("T", bound=tuple[Script, Any])
 
 
 class MemoryClient(Working, Running, Acting, RedisClient):
@@ -58,13 +58,12 @@ class MemoryClient(Working, Running, Acting, RedisClient):
 
     def add_many(
         self,
-        script: Script,
         base: str,
         calls: Iterable[T],
         args_of: Callable[[T], Sequence[Arg]],
         result_of: Callable[[T, Any], R],
     ) -> list[R]:
-        return [result_of(call, self.run(script, base, args_of(call))) for call in calls]
+        return [result_of(call, self.run(call[0], base, args_of(call))) for call in calls]
 
     def batch(
         self, calls: Sequence[tuple[Script | None, Sequence[Arg]]], *, patience: float = PATIENCE

@@ -166,8 +166,10 @@ def test_secrets_are_sealed_where_there_is_a_key() -> None:
 
 def test_all_payloads_are_checked_before_a_job_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is left to do after the check may overlap with the sending; the check may not."""
-    numbers = iter(range(10))
-    monkeypatch.setattr(making, "new_job_id", lambda: f"made-{next(numbers)}")
+    numbers, made = iter(range(10)), list[Any]()
+    monkeypatch.setattr(
+        making, "new_job_ids", lambda number: [f"made-{next(numbers)}" for _ in range(number)]
+    )
     with pytest.raises(InvalidPayload, match=r"^to: "):
         making.make_many(SEND, [{"to": "ann"}, {"to": "bob"}, {"to": 3}])
     with pytest.raises(PayloadTooLarge):
@@ -180,8 +182,18 @@ def test_all_payloads_are_checked_before_a_job_is_made(monkeypatch: pytest.Monke
     assert next(numbers) == 0
     assert len(jobs) == 3
     assert next(iter(jobs)).id == "made-1"
-    assert next(numbers) == 2
     # Each is made once, however often they are read.
-    assert [one.id for one in jobs] == [one.id for one in jobs] == ["made-1", "made-3", "made-4"]
+    assert [one.id for one in jobs] == [one.id for one in jobs] == ["made-1", "made-2", "made-3"]
+    assert next(numbers) == 4
     assert [codec.loads(one.payload)["to"] for one in jobs] == ["ann", "bob", "eve"]
-    assert (jobs[-1].id, [one.id for one in jobs[:2]]) == ("made-4", ["made-1", "made-3"])
+    assert (jobs[-1].id, [one.id for one in jobs[:2]]) == ("made-3", ["made-1", "made-2"])
+
+    def seal(data: Any) -> Any:
+        made.append(data)
+        return data
+
+    sealed = SEND._replace(seal=seal)
+    one_by_one = iter(making.make_many(sealed, [{"to": "ann"}, {"to": "bob"}]))
+    assert made == []
+    assert next(one_by_one).payload == b'{"to":"ann"}'
+    assert made == [{"to": "ann"}]

@@ -12,6 +12,7 @@ AGAIN = ("store/test_sent_again.py",)
 LIFE = ("store/test_life.py",)
 CANCEL = ("store/test_cancel.py",)
 HELD = ("store/test_held.py",)
+FIRST = ("store/test_first_parts.py",)
 
 
 def lua(what: str, name: str, old: str, new: str, tests: tuple[str, ...] = ACTS) -> Mutant:
@@ -171,9 +172,18 @@ MUTANTS = (
     lua(
         "the same id makes a second job",
         "lib/add",
-        "if redis.call('EXISTS', key) == 1 then",
+        "if not new and redis.call('EXISTS', key) == 1 then",
         "if false then",
         PROMISES,
+    ),
+    lua("a job of a key passes its limit", "lib/next", "job[15] or job[16])", "job[15])", FIRST),
+    lua("a cancelled job completes at once", "lib/done", "not (job[5] or", "not (", FIRST),
+    lua(
+        "a first part counts nothing",
+        "lib/one",
+        "'HINCRBY', counters, field, '1'",
+        "'GET', ''",
+        FIRST,
     ),
     lua(
         "an add that is sent again was there",
@@ -313,7 +323,7 @@ MUTANTS = (
     Mutant(
         "a script asks for no right before its writes",
         "hsejobs/store/scripts.py",
-        "if may and not ({allowed}) then",
+        "if may and not ({_allowed(used)}) then",
         "if false then",
         ("store/test_replies.py::test_without_one_right_no_script_does_half",),
     ),

@@ -281,10 +281,8 @@ class SimClient(RedisClient):
     def batch(self, calls: Any, *, patience: float = 3.0) -> list[Any]:
         return [self._single(script, words, patience) for script, words in calls]
 
-    def add_many(
-        self, script: Any, base: str, calls: Any, args_of: Any, result_of: Any
-    ) -> list[Any]:
-        return [result_of(call, self.add(script, base, args_of(call))) for call in calls]
+    def add_many(self, base: str, calls: Any, args_of: Any, result_of: Any) -> list[Any]:
+        return [result_of(call, self.add(call[0], base, args_of(call))) for call in calls]
 
     def blocking(self, key: str) -> Any:
         return Subscription(self.network)

@@ -100,6 +100,7 @@ _MOVES: dict[str, set[tuple[str, str]]] = {
     "promote": {("d", "w")},
     "retry": {("f", "w")},
     "add": {("", "w"), ("", "d")},
+    "add_alike": {("", "w"), ("", "d")},
     "act_add": {("", "w"), ("", "d")},
     "periodic": {("", "w"), ("", "d")},
     "restore": {("", "w"), ("", "d"), ("", "c"), ("", "f")},

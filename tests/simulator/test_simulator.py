@@ -31,7 +31,7 @@ FOUND_BY: dict[str, tuple[int, tuple[str, ...], str]] = {
     "a claim is sent again as a new one": (3, ("noise",), TAKEN),
     "late claims take jobs": (1, ("silent",), "no worker will run it"),
     "an outcome is dropped when its write fails": (6, ("down", "refuse", "noise"), TAKEN),
-    "what was taken back is dropped": (8, HURTS, TAKEN),
+    "what was taken back is dropped": (12, HURTS, TAKEN),
     "what was taken back is taken back forever": (1, HURTS, "called Redis 500 times"),
     "sweeps before the renewals after an outage": (2, ("down", "silent"), TAKEN),
     "telling raises": (2, ("down", "full"), "log() raised"),

@@ -87,6 +87,9 @@ def work_on_jobs(store: Watched) -> None:
     assert store.writer.add_periodic("q", new, "m", 1) is None
     store.add("later", delay=HOUR)
     for delay in (0, HOUR):
+        alike = [new._replace(id=f"alike-{delay}-{n}", delay=delay) for n in range(2)]
+        assert all(one.created for one in store.writer.add_many("q", alike))
+    for delay in (0, HOUR):
         by_hand = new._replace(id=f"by-hand-{delay}", nonce="n", delay=delay)
         assert store.writer.add_by_hand("q", by_hand).created
     for final, state in ((False, "d"), (True, "f")):

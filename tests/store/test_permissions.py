@@ -6,14 +6,17 @@ import ast
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
 
+from hsejobs.errors import RedisRefused
 from hsejobs.model import State
-from hsejobs.store import permissions
+from hsejobs.store import permissions, scripts
 from hsejobs.store.client import RedisClient
 from hsejobs.store.read import JobReader
+from hsejobs.store.work import Done, WorkerStore
 from hsejobs.store.write import JobWriter, NewJob
 from tests.support.cluster import Cluster
 from tests.support.server import PASSWORD, USER, Server
@@ -171,6 +174,121 @@ def test_an_announcement_that_is_refused_refuses_no_job(
 def test_no_script_depends_on_an_announcement() -> None:
     for path in (ROOT / "hsejobs/store/lua").rglob("*.lua"):
         assert "redis.call('PUBLISH'" not in path.read_text(), path.name
+
+
+ORG = {"organization_id": "one"}
+#: Adds that take different paths through their script: the jobs of a call, and the states of the queue.
+#: Those of the first two are added by lib/one, except in a plain FIFO, in a paused queue, or at a limit.
+ADDS: list[tuple[str, list[dict[str, Any]]]] = [
+    ("new turns paused", [{}]),
+    ("new turns fifo parked", [ORG]),
+    ("new", [{"organization_id": "one", "tenant_backlog": 9}]),
+    ("new", [{"delay": 1000}]),
+    ("new", [{"delay": 1000, **ORG}]),
+    ("new", [{"extras": b"x", "family": "p", "key": "k"}]),
+    ("new turns paused", [{}] * 2),
+    ("new turns parked", [ORG] * 2),
+    ("turns", [{}, ORG, {"organization_id": "two"}]),
+]
+
+
+def _prepare(client: Any, state: str) -> None:
+    client.flushdb()
+    base = "hsejobs:{q}:"
+    if state in ("turns", "fifo", "parked"):
+        rules: dict[str, str] = {"on": "1", "f": "0" if state == "fifo" else "1"}
+        client.hset(f"{base}share", mapping=rules | ({"p": "1"} if state == "parked" else {}))
+    if state == "parked":
+        client.zadd(f"{base}turns:parked", {"3one": 1.0})
+    if state == "paused":
+        client.set(f"{base}paused", "older")
+
+
+def _contents(client: Any) -> dict[bytes, Any]:
+    """The keys without the number of the minute, and what they hold except for times."""
+    found: dict[bytes, Any] = {}
+    for key in sorted(client.keys("*")):
+        kind = client.type(key)
+        name = re.sub(rb"(:m):[0-9]+", rb"\1", key)
+        if kind == b"hash":
+            found[name] = sorted(
+                re.sub(rb"^([rw])[0-9]+", rb"\1", one) for one in client.hkeys(key)
+            )
+        elif kind == b"zset":
+            found[name] = sorted(client.zrange(key, 0, -1))
+        elif kind == b"stream":
+            found[name] = [fields for _, fields in client.xrange(key)]
+        else:
+            found[name] = kind
+        found[name] = (found[name], client.ttl(key) > 0)
+    return found
+
+
+def _without_each(
+    client: Any, text: str, prepare: Callable[[], None], act: Callable[[], object]
+) -> set[str]:
+    """Acts without each command of a script: all must be done, or nothing. Returns those not needed."""
+    spared = set()
+    prepare()
+    act()
+    whole = _contents(client)
+    for right in sorted({*re.findall(r"call\('([A-Z]+)'", text)} - {"PUBLISH", "TIME"}):
+        prepare()
+        before = _contents(client)
+        client.execute_command("ACL", "SETUSER", USER, f"-{right}")
+        try:
+            act()
+            spared.add(right)
+        except RedisRefused:
+            assert _contents(client) == before, right
+        else:
+            assert _contents(client) == whole, right
+        finally:
+            client.execute_command("ACL", "SETUSER", USER, f"+{right}")
+    return spared
+
+
+@pytest.mark.parametrize("adds", ADDS, ids=str)
+def test_an_add_without_a_right_adds_all_or_nothing(
+    redis_client: redis.Redis, client: RedisClient, adds: tuple[str, list[dict[str, Any]]]
+) -> None:
+    """Most calls do not ask for all rights of their script: those that they leave out, they do not need."""
+    writer = JobWriter(client, "hsejobs")
+    jobs = [NewJob(f"j{n}", "m.t", b"{}", 3, 1, 0, 0, **one) for n, one in enumerate(adds[1])]
+    spared = set()
+    for state in adds[0].split():
+        spared |= _without_each(
+            redis_client,
+            scripts.ADD.text + scripts.ADD_ALIKE.text,
+            lambda state=state: _prepare(redis_client, state),  # type: ignore[misc]
+            lambda: writer.add_each("q", jobs),
+        )
+    assert ("ZRANGE" in spared) == (adds in ADDS[:2])
+
+
+@pytest.mark.parametrize("owner", [{}, ORG], ids=str)
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_step_without_a_right_does_all_or_nothing(
+    redis_client: redis.Redis, client: RedisClient, owner: dict[str, Any], more: int
+) -> None:
+    """As for adds; ``more``: another job waits, so that a step that completes one claims the next."""
+    writer, work = JobWriter(client, "hsejobs"), WorkerStore(client, "hsejobs", "q")
+    jobs = [NewJob(f"j{n}", "m.t", b"{}", 3, 1, 0, 0, **owner) for n in range(1 + more)]
+
+    def add() -> None:
+        _prepare(redis_client, "new")
+        writer.add_each("q", jobs)
+
+    def claim() -> None:
+        add()
+        work.step([], 1, "token", 60_000)
+
+    text = scripts.COMPLETE.text
+    spared = _without_each(redis_client, text, add, lambda: work.step([], 1, "token", 60_000))
+    assert {"LRANGE", "UNLINK", "ZSCORE"} <= spared
+    done = Done("j0", "token", 5, b'{"a": 1}')
+    spared = _without_each(redis_client, text, claim, lambda: work.step([done], 1, "next", 60_000))
+    assert bool(spared) != bool(more)
 
 
 def denials(client: redis.Redis) -> list[str]:

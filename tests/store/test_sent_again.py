@@ -100,11 +100,12 @@ def test_a_bulk_add_whose_connection_ends_adds_each_job_once(
     client = RedisClient(redis_url)
     read, made = bulk.next_reply, 0
 
-    def jobs() -> Iterator[list[NewJob]]:
+    def jobs() -> Iterator[adds.Call]:
         nonlocal made
         for _ in range(4):
             made += 1
-            yield [NewJob(new_job_id(), "m.task", b"{}", 3, 3, 1000, 0) for _ in range(5)]
+            news = [NewJob(new_job_id(), "m.task", b"{}", 3, 3, 1000, 0) for _ in range(5)]
+            yield scripts.ADD_ALIKE, news
 
     replies = iter(range(20))
 
@@ -115,7 +116,10 @@ def test_a_bulk_add_whose_connection_ends_adds_each_job_once(
 
     monkeypatch.setattr(bulk, "next_reply", cuts)
     results = client.add_many(
-        scripts.ADD, BASE, jobs(), adds.args, lambda *both: list(zip(*both, strict=True))
+        BASE,
+        jobs(),
+        adds.args,
+        lambda call, reply: list(zip(call[1], reply.split(), strict=True)),
     )
     added = [(new.id, reply) for chunk in results for new, reply in chunk]
     assert made == 4

@@ -51,7 +51,13 @@ _FREEING = (
 )
 
 TRANSITIONS = (
-    Transition("add", (None,), (W, D), ("add", "act_add"), "the same id again changes nothing"),
+    Transition(
+        "add",
+        (None,),
+        (W, D),
+        ("add", "add_alike", "act_add"),
+        "the same id again changes nothing",
+    ),
     Transition("schedule", (None,), (W,), ("periodic",), "once per slot of a periodic task"),
     Transition(
         "claim",

@@ -12,7 +12,7 @@ from hsejobs.store.client import PATIENCE, RedisClient
 from hsejobs.store.scripts import Arg, Script
 from tests.store.transitions import MOVES, Move
 
-T = TypeVar("T")
+T = TypeVar("T", bound=tuple[Script, Any])
 R = TypeVar("R")
 
 #: For each record of the installation ``t``: its id, its state, and a sum of all that it holds and
@@ -63,13 +63,12 @@ class WatchedClient(RedisClient):
 
     def add_many(
         self,
-        script: Script,
         base: str,
         calls: Iterable[T],
         args_of: Callable[[T], Sequence[Arg]],
         result_of: Callable[[T, Any], R],
     ) -> list[R]:
-        return [result_of(call, self.add(script, base, args_of(call))) for call in calls]
+        return [result_of(call, self.add(call[0], base, args_of(call))) for call in calls]
 
     def batch(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,8 @@ from textual.pilot import Pilot
 ALL = os.environ.get("TUI") == "all"
 #: What a screen has set while it reads in the background.
 READS = ("_load_busy", "_find_busy")
+#: Seconds. What takes one on a free machine may take ten on a busy one.
+PATIENCE = 40.0
 
 
 def text_of(app: Any) -> str:
@@ -22,8 +25,9 @@ def text_of(app: Any) -> str:
 
 
 async def until(pilot: Pilot[Any], seen: Callable[[], bool], what: str) -> None:
-    """Waits until ``seen`` returns True; fails with the screen's text after ten seconds."""
-    for _ in range(400):
+    """Waits until ``seen`` returns True; fails with the screen's text after 40 seconds."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
         if seen():
             return
         await pilot.pause()
@@ -40,7 +44,8 @@ async def settle(pilot: Pilot[Any]) -> None:
     """Waits until everything requested has been read and drawn."""
     app: Any = pilot.app
     quiet = 0
-    for _ in range(1_000):
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
         await pilot.pause()
         # A screen that was just shown requests a poll in a separate message.
         reads = any(getattr(app.screen, name, False) for name in READS)

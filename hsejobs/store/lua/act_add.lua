@@ -1,7 +1,7 @@
 -- act_add: adds one job by hand: a job that a person wrote, also instead of one that failed, or a run of a schedule
 -- outside its slots.
 -- KEYS: 1 the queue's base
--- ARGV: name, priority, delay_ms, attempts, backoff_ms, timeout_ms, extras, tenant_backlog, id, nonce, organization, user, signature, payload, role, key, family, schedule, last, entry, only, instead, seen
+-- ARGV: name, priority, delay_ms, attempts, backoff_ms, timeout_ms, extras, tenant_backlog, organization, user, signature, role, key, family, id, nonce, payload, schedule, last, entry, only, instead, seen
 --   schedule: whose run it is, '' for none; last: the id of the run that the user saw as its last one, '-' for none yet,
 --   '' for any; entry: lib/audit; instead: the failed job that this one replaces, '' for none, of the organization `only`
 --   ('' for any), in the version `seen` (lib/asked)
@@ -9,7 +9,7 @@
 --       left the state since and come back), "superseded" (by another one that exists) or the letter of its state
 -- errors: none
 -- include: base share turns noting? limits? place family? add version asked audit?
-local id, schedule, last, instead = ARGV[9], ARGV[18], ARGV[19], ARGV[22]
+local id, schedule, last, instead = ARGV[15], ARGV[18], ARGV[19], ARGV[22]
 local before = redis.call('EXISTS', base .. K.job .. id) == 1
 if schedule ~= '' and last ~= '' and not before and (read(base .. K.lastruns, schedule)[1] or '-') ~= last then
   record_act(ARGV[20], true)
@@ -34,19 +34,20 @@ if instead ~= '' and not before then
     return answer
   end
 end
-local said = add_job(9)
+local said = add_job(9, 15)
 if instead ~= '' and not before and string.sub(said, 1, 1) == '1' then
   redis.call('HSET', base .. K.job .. instead, 'sb', id)
 end
 if schedule ~= '' then redis.call('HSET', base .. K.lastruns, schedule, id) end
 if said == '1w' then ring() end
+count_added()
 publish()
-local org = ARGV[11] ~= '' and ARGV[11] or nil
-if string.sub(said, 1, 1) == '0' then org = read(base .. K.job .. id, 'o')[1] end
+local owner = ARGV[9] ~= '' and ARGV[9] or nil
+if string.sub(said, 1, 1) == '0' then owner = read(base .. K.job .. id, 'o')[1] end
 if string.sub(said, 1, 1) ~= '1' then
-  note_refused(id, org)
+  note_refused(id, owner)
 elseif not before then
-  note_act(id, org)
+  note_act(id, owner)
 end
 record_act(ARGV[20], true)
 return said

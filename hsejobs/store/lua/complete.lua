@@ -10,6 +10,7 @@
 --       claimed as lib/claim returns
 -- errors: none
 -- full server: runs by itself
+-- first: done next
 -- include: base share turns noting? limits? place rate? keyed? costs? locks? held? settle? due bucket failures? cancel? picks? claim
 -- rare: is_there put_in take_from ring set_share unset_share time_of score_at priority_of enter use_turns take_turns new_place place_of to_waiting announce_due is_late revoked allowed
 local SMALL = 64

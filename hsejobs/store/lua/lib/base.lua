@@ -5,9 +5,12 @@ local now_us = clock[1] * 1000000 + clock[2]
 local now_ms = math.floor(now_us / 1000)
 
 -- Scores and times exceed 2^31: Lua's own formatting would round them.
+-- `%d` takes a fifth of the time, but has 32 bits in some builds, and is wrong for what no long can hold.
 local format = string.format
+local LONG = format('%d', 9007199254740992) == '9007199254740992' and '%d' or '%.0f'
 local function int(number)
-  return format('%.0f', number)
+  number = number + 0
+  return format(number % 1 == 0 and number < 9e15 and number > -9e15 and LONG or '%.0f', number)
 end
 local NOW = int(now_ms)
 
@@ -87,7 +90,7 @@ local function bump(key, field, by)
   local value = redis.pcall('HINCRBY', key, field, by)
   if type(value) == 'number' then return value end
   redis.call('HSET', key, field, by)
-  return by
+  return tonumber(by)
 end
 
 -- Counters of this minute. `pending` adds up within a call, so that a batch needs few commands.
@@ -112,7 +115,8 @@ local function flush_into(key, fields, ttl)
   local fresh = false
   for field, by in pairs(fields) do
     by = math.floor(by + 0.5)
-    if bump(key, field, by) == by then fresh = true end
+    -- As text, because Redis would write the number as a fraction.
+    if bump(key, field, by == 1 and '1' or int(by)) == by then fresh = true end
   end
   if fresh then redis.call('EXPIRE', key, ttl) end
   return fresh
@@ -166,6 +170,6 @@ local function publish()
       entry[#entry + 1] = kind
       entry[#entry + 1] = table.concat(happened[kind], '\n')
     end
-    redis.call('XADD', base .. K.events, 'MAXLEN', '~', EVENTS_KEPT, '*', unpack(entry))
+    redis.call('XADD', base .. K.events, 'MAXLEN', '~', 'EVENTS_KEPT', '*', unpack(entry))
   end
 end

@@ -1,0 +1,241 @@
+"""Most jobs are added, claimed and completed by lib/one, lib/next and lib/done, with commands of their own.
+
+These must leave exactly what the rest of their scripts leaves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any
+
+import pytest
+import redis
+
+from hsejobs.store import scripts
+from hsejobs.store.new_job import NewJob
+
+BASE = "t:{q}:"
+STOPPED = 1_800_000_000
+_CLOCK = "local clock = call('TIME')"
+_REST = "local may, key = redis.acl_check_cmd"
+
+OWNER = {"organization_id": "one", "user_id": "u", "role": "member", "key": "k", "nonce": "n"}
+JOBS: list[dict[str, Any]] = [
+    {},
+    {"organization_id": "one"},
+    {**OWNER, "signature": "a", "trace": "r-1"},
+    {"user_id": "u", "nonce": "n"},
+]
+#: Commands that prepare the queue; whether lib/one adds jobs of no organization, and of one, to it.
+QUEUES: list[tuple[list[tuple[Any, ...]], bool, bool]] = [
+    ([], True, False),
+    ([("HSET", "share", "f", "1")], True, False),
+    ([("HSET", "share", "f", "1", "on", "1", "v3", "4096")], True, True),
+    ([("HSET", "share", "on", "1"), ("ZADD", "turns", "5", "3one", "7", "3")], True, True),
+    ([("HSET", "share", "on", "1"), ("ZADD", "turns:rested", "4e15", "3one")], True, True),
+    ([("HSET", "share", "on", "1"), ("ZADD", "turns:rested", "9", "3one")], True, True),
+    ([("HSET", "share", "on", "1", "v3", "no number")], False, False),
+    ([("HSET", "share", "on", "1", "f", "0")], False, False),
+    ([("HSET", "share", "on", "1", "p", "1"), ("ZADD", "turns:parked", "1", "3one")], False, False),
+    ([("RPUSH", "bell", "1")], True, False),
+    ([("SET", "paused", "older")], False, False),
+    ([("SET", "seq", "no number")], False, False),
+    ([("SET", "seq", str(2**50 - 1))], False, False),
+    ([("HSET", "m:30000000", "ad|m.t", "many", "other", "1")], True, False),
+    ([("HSET", "m:30000000", "ad|m.t", "6"), ("HSET", "share", "on", "1")], True, True),
+]
+
+
+@cache
+def _texts(script: scripts.Script) -> tuple[str, str, str]:
+    """The script, the same without its first parts, and those alone, at a fixed time."""
+    text = script.text
+    assert text.count(_CLOCK) == text.count(_REST) > 1
+    text = text.replace(_CLOCK, f"local clock = {{ '{STOPPED}', '1234' }}")
+    at = text.rindex(_REST)
+    return text, "local call = redis.call\n" + text[at:], text[:at] + "return 'rest'"
+
+
+def _prepare(client: Any, queue: list[tuple[Any, ...]], job: NewJob | None = None) -> None:
+    client.flushdb()
+    if job is not None:
+        _run(client, scripts.ADD, 1, (*job.shared(), *job.own()))
+    for name, key, *values in queue:
+        client.execute_command(name, BASE + key, *values)
+
+
+_READ: dict[bytes, Callable[[Any, bytes], Any]] = {
+    b"string": lambda client, key: client.get(key),
+    b"hash": lambda client, key: client.hgetall(key),
+    b"zset": lambda client, key: client.zrange(key, 0, -1, withscores=True),
+    b"list": lambda client, key: client.lrange(key, 0, -1),
+    b"stream": lambda client, key: [fields for _, fields in client.xrange(key)],
+}
+
+
+def _left(client: Any) -> Any:
+    """All that is there, and how long it stays; entries of the feed without their time."""
+    return {
+        key: (_READ[client.type(key)](client, key), client.ttl(key)) for key in client.keys("*")
+    }
+
+
+@cache
+def _sha(text: str) -> str:
+    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def _run(client: Any, script: scripts.Script, part: int, args: Any) -> Any:
+    text = _texts(script)[part]
+    try:
+        return client.evalsha(_sha(text), 1, BASE, *args)
+    except redis.exceptions.NoScriptError:
+        return client.eval(text, 1, BASE, *args)
+
+
+def _both(client: Any, script: scripts.Script, args: Any, prepare: Callable[[], None]) -> bool:
+    """Runs the script with and without its first parts; returns whether these did all of it."""
+    seen = []
+    for part in (0, 1):
+        prepare()
+        seen.append((_run(client, script, part, args), _left(client)))
+    assert seen[0] == seen[1]
+    prepare()
+    return bool(_run(client, script, 2, args) != b"rest")
+
+
+@pytest.mark.parametrize(("queue", "plain", "owned"), QUEUES, ids=lambda one: str(one)[:60])
+def test_adds_leave_the_same(
+    redis_client: Any, queue: list[tuple[Any, ...]], plain: bool, owned: bool
+) -> None:
+    for values in JOBS:
+        for priority in (1, 3):
+            job = NewJob("j", "m.t", b'{"a":1}', priority, 2, 5000, 60_000, **values)
+            args = (*job.shared(), *job.own())
+            alone = _both(redis_client, scripts.ADD, args, lambda: _prepare(redis_client, queue))
+            # The virtual time of another priority is its own.
+            if priority == 3 or "no number" not in str(queue):
+                assert alone == (owned if job.organization_id else plain), values
+    # A job that is there is left to the rest.
+    assert not _both(
+        redis_client, scripts.ADD, args, lambda: _prepare(redis_client, queue[:0], job)
+    )
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"delay": 5}, {"extras": b"x"}, {"tenant_backlog": 9}, {"family": "p"}, {"priority": 9}],
+)
+def test_other_jobs_are_left_to_the_rest(redis_client: Any, values: dict[str, Any]) -> None:
+    job = NewJob("j", "m.t", b"{}", 3, 1, 0, 0)._replace(**values)
+    args = (*job.shared(), *job.own())
+    assert not _both(redis_client, scripts.ADD, args, lambda: _prepare(redis_client, []))
+
+
+#: What a claim finds; whether lib/next claims a job of no organization, and one of an organization.
+CLAIMED: list[tuple[list[tuple[Any, ...]], bool, bool]] = [
+    ([], True, True),
+    ([("HSET", "share", "f", "0")], True, True),
+    ([("HSET", "share", "f", "0", "on", "1")], True, True),
+    ([("HSET", "j:j", "ws", "1799999000000", "am", "2")], True, True),
+    ([("HSET", "j:j", "sl", "1")], False, False),
+    ([("HSET", "j:j", "cl", "1 ann")], False, False),
+    ([("HSET", "j:j", "st", "c")], False, False),
+    ([("HSET", "j:j", "am", "many")], False, False),
+    ([("HSET", "j:j", "ct", "once"), ("HDEL", "j:j", "ws")], False, False),
+    ([("HDEL", "j:j", "n")], False, False),
+    ([("DEL", "j:j")], False, False),
+    ([("DEL", "p:j")], True, True),
+    ([("HSET", "share", "l", "2")], False, False),
+    ([("HSET", "share", "r", "5 1000")], False, False),
+    ([("HSET", "share", "t", "2")], False, False),
+    ([("HSET", "share", "x", "1")], False, False),
+    ([("HSET", "share", "p", "1")], False, False),
+    ([("HSET", "share", "h", "1")], False, False),
+    ([("SET", "paused", "1")], False, False),
+    ([("SET", "resent:token", "1")], False, False),
+    ([("HSET", "revoked", "r:j", "1")], False, False),
+    ([("ZADD", "delayed", "5", "other")], False, False),
+    ([("ZADD", "turns", "5", "3two"), ("HSET", "share", "on", "1")], False, False),
+    ([("ZADD", "waiting", str(3 * 2**50 + 7), "second")], True, True),
+    ([("ZADD", "waiting", str(3 * 2**50 + 7), "second"), ("LPUSH", "bell", "1")], True, True),
+    ([("ZADD", "o:waiting:one", str(3 * 2**50 + 7), "second")], True, True),
+    ([("HSET", "m:30000000", "wu", "many")], True, True),
+    ([("ZREM", "waiting", "j"), ("ZADD", "waiting", "9", "lost")], False, True),
+]
+
+
+@pytest.mark.parametrize(("queue", "plain", "owned"), CLAIMED, ids=lambda one: str(one)[:60])
+@pytest.mark.parametrize("bell", ["", "w1"])
+def test_claims_leave_the_same(
+    redis_client: Any, queue: list[tuple[Any, ...]], plain: bool, owned: bool, bell: str
+) -> None:
+    for values in JOBS:
+        if "key" not in values:
+            job = NewJob("j", "m.t", b'{"a":1}', 3, 2, 5000, 60_000, **values)
+            alone = _both(
+                redis_client,
+                scripts.COMPLETE,
+                (1, "token", 30_000, 0, bell),
+                partial(_prepare, redis_client, queue, job),
+            )
+            assert alone == (owned if job.organization_id else plain), values
+
+
+def test_other_claims_are_left_to_the_rest(redis_client: Any) -> None:
+    plain = NewJob("j", "m.t", b"{}", 3, 2, 5000, 60_000)
+    args = (1, "t", 5000, 0, "")
+    for job, other in (
+        (plain, (2, *args[1:])),
+        (plain, (1, "t", 5000, 1, "")),
+        (plain, (0, *args[1:])),
+        (plain._replace(key="k"), args),
+    ):
+        prepare = partial(_prepare, redis_client, [], job)
+        assert not _both(redis_client, scripts.COMPLETE, other, prepare)
+    assert _both(redis_client, scripts.COMPLETE, args, partial(_prepare, redis_client, []))
+
+
+#: What a completed job's call finds; whether lib/done completes it.
+DONE: list[tuple[list[tuple[Any, ...]], bool]] = [
+    ([], True),
+    ([("HSET", "m:30000000", "c", "5", "us", "many")], True),
+    *(([("HSET", "j:j", name, "1")], False) for name in ("cl", "cp", "lk", "ky", "tk", "st")),
+    ([("HSET", "j:j", "ev", "3 10000 0")], False),
+    ([("HDEL", "j:j", "n")], False),
+    ([("DEL", "j:j")], False),
+    ([("HSET", "share", "l", "2")], False),
+    ([("HSET", "share", "p", "1")], False),
+    ([("SET", "paused", "1")], False),
+    ([("ZADD", "delayed", "5", "other")], False),
+    ([("ZADD", "waiting", "5", "other")], False),
+    ([("HSET", "revoked", "r:j", "1")], False),
+    ([("SET", "resent:next", "1")], False),
+]
+
+
+@pytest.mark.parametrize(("queue", "alone"), DONE, ids=lambda one: str(one)[:60])
+def test_outcomes_leave_the_same(
+    redis_client: Any, queue: list[tuple[Any, ...]], alone: bool
+) -> None:
+    def prepare() -> None:
+        _prepare(redis_client, [], job)
+        _run(redis_client, scripts.COMPLETE, 1, (1, "token", 30_000, 0, ""))
+        for name, key, *more in queue:
+            redis_client.execute_command(name, BASE + key, *more)
+
+    for values in JOBS:
+        job = NewJob("j", "m.t", b'{"a":1}', 3, 2, 5000, 60_000, **{**values, "key": ""})
+        for result in (b"null", b'{"ok":true}', b"1" * 65):
+            outcome = ("j", "token", 2100, result)
+            assert alone == _both(
+                redis_client, scripts.COMPLETE, (1, "next", 30_000, 0, "", *outcome), prepare
+            )
+        # Without a claim, nothing that waits is looked at.
+        _both(redis_client, scripts.COMPLETE, (0, "", 30_000, 0, "", *outcome), prepare)
+    for us in (0, "1e3", "much", -1, 10**12):
+        outcome = ("j", "token", us, result)  # type: ignore[assignment]
+        args = (1, "next", 30_000, 0, "", *outcome)
+        assert not _both(redis_client, scripts.COMPLETE, args, prepare)
