@@ -56,14 +56,19 @@ class Job(Generic[R]):
     ``Job[int]`` is a job of a task that returns an int; ``Job`` alone is ``Job[Any]``.
     """
 
-    __slots__ = ("_reader", "created", "id", "queue", "status")
+    __slots__ = ("_reader", "_seen", "created", "id", "queue")
 
     def __init__(self, reader: JobReader, queue: str, added: Added) -> None:
         self._reader = reader
         self.queue = queue
         self.id = added.id
         self.created = added.created
-        self.status = str(added.status)
+        self._seen = added.status
+
+    @property
+    def status(self) -> str:
+        """The state that was seen last: when it was added, or by `refresh`, `wait` or `cancel`."""
+        return str(self._reader.shown(self.queue, self.id, self._seen))
 
     def __repr__(self) -> str:
         return f"<Job {self.queue}/{self.id} {self.status}>"
@@ -71,7 +76,7 @@ class Job(Generic[R]):
     def refresh(self) -> JobRecord:
         """Reads the record from Redis and updates ``status``. Raises JobNotFound, RedisUnavailable."""
         record = self._reader.job(self.queue, self.id)
-        self.status = str(record.status)
+        self._seen = record.status
         return record
 
     def cancel(self, reason: str | None = None) -> JobRecord:
@@ -97,7 +102,7 @@ class Job(Generic[R]):
             status = self._reader.status(self.queue, self.id)
             if status is None:
                 raise JobNotFound(f"job {self.id!r} was removed")
-            self.status = str(status)
+            self._seen = status
             if status in FINISHED:
                 return self._end()
             left = None if deadline is None else deadline - time.monotonic()

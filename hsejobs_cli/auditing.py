@@ -22,7 +22,11 @@ def audit(
         str | None, typer.Option(help="Show only acts of this kind: retry, cancel, pause ...")
     ] = None,
     since: Annotated[
-        str | None, typer.Option(help="Show only acts of this time until now: 30m, 1h, 7d.")
+        str | None,
+        typer.Option(help="Only acts from a time on, or a duration before now: 30m, 7d."),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(help="Only acts before a time, or a duration before now.")
     ] = None,
     limit: Annotated[int, typer.Option(help="Acts on the page, 1 to 200.")] = 50,
     cursor: Annotated[
@@ -35,7 +39,6 @@ def audit(
 ) -> None:
     """Show who did what in the last 90 days, the newest first."""
     from hsejobs.control.audit import page
-    from hsejobs.control.durations import parse_duration
 
     session = CommandSession()
     names = [info.name for info in session.infos()]
@@ -49,7 +52,8 @@ def audit(
         queue=queue,
         who=who,
         act=act,
-        since_ms=None if since is None else parse_duration(since, "since"),
+        since=since,
+        until=until,
         limit=limit,
         cursor=cursor,
     )

@@ -9,7 +9,7 @@ from typer.core import TyperGroup
 
 from hsejobs.errors import InvalidOption
 from hsejobs_cli import output
-from hsejobs_cli.look import Json, Queue
+from hsejobs_cli.look import Json, Org, Queue
 from hsejobs_cli.session import CommandSession
 
 
@@ -28,6 +28,7 @@ def list_tenants(
     cursor: Annotated[
         str | None, typer.Option(help="Continue after a page: its `next` value.")
     ] = None,
+    org: Org = None,
     as_json: Json = False,
 ) -> None:
     """List the organizations that share a queue, the busiest first."""
@@ -35,7 +36,10 @@ def list_tenants(
 
     session = CommandSession()
     session.info(queue)
-    page = sharing.list_tenants(session.acts(), queue, limit=limit, cursor=cursor)
+    only = session.actor(org).organization_id
+    page = sharing.list_tenants(
+        session.acts(), queue, limit=limit, cursor=cursor, organization_id=only
+    )
     if as_json:
         output.document(page.public())
         return

@@ -15,7 +15,7 @@ from hsejobs.services.fields import IDENTIFIER
 from hsejobs_http.bodies import BODY_LIMIT, OPTIONS
 from hsejobs_http.openapi_examples import ANSWER_EXAMPLES
 from hsejobs_http.openapi_history import MOMENT, STEP
-from hsejobs_http.openapi_schemas import CURSOR, QUEUE, SINCE, WHERE, Schema, ref
+from hsejobs_http.openapi_schemas import CURSOR, QUEUE, WHERE, Schema, ref
 from hsejobs_http.problems import MEDIA_TYPE, TITLES
 from hsejobs_http.watching import LONGEST_WAIT
 
@@ -113,9 +113,15 @@ _AUDIT = (
     _query("act", "only acts of this kind", type="string", enum=sorted(ACTS)),
     _query(
         "since",
-        "only acts of this time until now, such as 30m, 1h or 7d",
+        "only acts from a time on, or a duration before now such as 7d",
         type="string",
-        pattern=f"^{SINCE}$",
+        pattern=MOMENT,
+    ),
+    _query(
+        "until",
+        "only acts before a time, or a duration before now",
+        type="string",
+        pattern=MOMENT,
     ),
     _LIMIT,
     _CURSOR,
@@ -160,7 +166,9 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("post", "/api/jobs/{queue}/jobs/{job_id}/cancel"): Route(
         "Job", (404, 409, 422), body="Cancel", optional_body=True, example="Cancelled"
     ),
-    ("get", "/api/jobs/{queue}/tenants"): Route("TenantList", (404, 422), query=(_LIMIT, _CURSOR)),
+    ("get", "/api/jobs/{queue}/tenants"): Route(
+        "TenantList", (404, 422), query=(_LIMIT, _CURSOR, _ORG)
+    ),
     ("put", "/api/jobs/{queue}/tenants/{organization_id}"): Route(
         "Tenant", (404, 422), body="TenantSettings"
     ),

@@ -19,8 +19,6 @@ SENT_ID = f"^(?!{'|'.join(RESERVED_IDS)})" + "[A-Za-z0-9_:@+=][A-Za-z0-9._:@+=-]
 #: A page's ``next``: an eight-character checksum, then base64 text without control characters.
 #: So narrow that random text does not match; an empty cursor is the first page.
 CURSOR = "^(?:(?![A-Za-z0-9_-]{8}(?:[A-Za-z0-9_-]{4})*[^I-Za-f])[A-Za-z0-9_-]{19,400})?$"
-#: A time until now. Shorter than ten years, so that every text is accepted.
-SINCE = "(?:[0-9]{1,6}(?:ms|s|m)|[0-9]{1,4}h|[0-9]{1,3}d)"
 ORGANIZATION = f"^{IDENTIFIER}{{1,200}}$"
 TASK = "^[A-Za-z0-9_.]{1,200}$"
 WHERE: Schema = {

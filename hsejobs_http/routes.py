@@ -111,6 +111,7 @@ def _tenants(request: Request, queue: str) -> Response:
         queue,
         limit=number(request, "limit", 50),
         cursor=request.query_params.get("cursor"),
+        organization_id=scope(request),
     )
     return answer(page.public())
 

@@ -13,8 +13,8 @@ from starlette.responses import Response
 
 from hsejobs import codec
 from hsejobs.control import views
-from hsejobs.errors import InvalidOption, JobsError
-from hsejobs.model import FINISHED, iso_time
+from hsejobs.errors import InvalidOption, JobNotFound, JobsError
+from hsejobs.model import FINISHED, State, iso_time
 from hsejobs.store import feed
 from hsejobs.store.feed import Happening
 from hsejobs.store.write import Added
@@ -29,9 +29,19 @@ router = APIRouter(prefix="/api/jobs")
 LOOK_SECONDS = 5.0
 #: Seconds between two comments on a stream without events, by which proxies see that it lives.
 HEARTBEAT_SECONDS = 15.0
+#: Seconds after which a job's stream looks for new lines of its log, which are no events of the queue.
+LINES_SECONDS = 1.0
 #: Seconds that a stream waits after an event for more of them, and after an outage.
 GATHER_SECONDS, OUTAGE_SECONDS = 0.05, 2.0
 MEDIA_TYPE = "text/event-stream"
+#: The state that a job is in after an event; of others, the event does not tell.
+STATUS = {
+    **{state.value: state.value for state in State},
+    "retrying": "delayed",
+    "postponed": "delayed",
+    "stalled": "waiting",
+    "cancelling": "active",
+}
 
 
 def wait_seconds(request: Request) -> int:
@@ -125,6 +135,42 @@ async def _stream(request: Request, queue: str, job_id: str | None) -> Response:
     return EventStream(request, queue, job_id, place, organization_id)
 
 
+class Lines:
+    """The lines that a job logs from `begin` on, as the caller may read them."""
+
+    def __init__(self, request: Request, queue: str, job_id: str) -> None:
+        self.request, self.queue, self.job_id = request, queue, job_id
+        #: How many there were; -1: not known.
+        self.total = -1
+
+    def begin(self) -> None:
+        """Passes over the lines that exist already. Raises RedisUnavailable."""
+        self.total = self._count()
+
+    def news(self) -> list[str]:
+        """The new lines; those that are no longer kept are left out. Raises RedisUnavailable."""
+        if self.total < 0:
+            self.begin()
+        with contextlib.suppress(JobNotFound):
+            for _ in range(3):
+                count = self._count()
+                # A job that was removed and added again begins at 0.
+                before = self.total = min(self.total, count)
+                if count == before:
+                    break
+                record, info, who = job_of(self.request, self.queue, self.job_id)
+                reader = shim(self.request).runtime.reader
+                lines, total = views.logs(reader, record, info, actor(who))
+                # Only then were no others added between the reading of the lines and that of their number.
+                if total == count:
+                    self.total = total
+                    return (lines or [])[before - total :]
+        return []
+
+    def _count(self) -> int:
+        return shim(self.request).runtime.reader.log_count(self.queue, self.job_id)
+
+
 class EventStream(Response):
     """The stream: it ends when the caller goes, its token expires or the shim stops."""
 
@@ -143,6 +189,8 @@ class EventStream(Response):
         del self.headers["content-length"]
         self.request, self.queue, self.job_id = request, queue, job_id
         self.place, self.organization_id = place, organization_id
+        self.lines = None if job_id is None else Lines(request, queue, job_id)
+        self.spoke = 0.0
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Sends the answer."""
@@ -153,14 +201,20 @@ class EventStream(Response):
             return
         expires = shim_state.verifier.expiry(self.request.scope["token"])
         with shim_state.watcher.watch(caller(self.request), self.queue, self.job_id) as watch:
+            if self.lines is not None:
+                with contextlib.suppress(JobsError):
+                    await run_in_threadpool(self.lines.begin)
             start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
             await send(start)
             # The first bytes tell the caller that the stream is open.
             await send({"type": "http.response.body", "body": b": open\n\n", "more_body": True})
+            self.spoke = time.monotonic()
             gone = asyncio.ensure_future(_disconnected(receive))
             try:
                 while not (gone.done() or stopping().is_set() or time.time() >= expires):
                     text = await self._next(watch, gone, expires - time.time())
+                    if text:
+                        self.spoke = time.monotonic()
                     body = {"type": "http.response.body", "body": text, "more_body": True}
                     await send(body)
             finally:
@@ -174,28 +228,31 @@ class EventStream(Response):
         where = (self.queue, self.place, self.organization_id, self.job_id)
         try:
             found = await run_in_threadpool(feed.stretch, runtime.redis, runtime.prefix, *where)
+            # After the events: the last lines are written before the job's end.
+            lines = await run_in_threadpool(self.lines.news) if self.lines else []
         except JobsError:
             await _first(gone, watch, OUTAGE_SECONDS)
             return b": Redis does not answer\n\n"
         self.place = found.place
         text = b"event: gap\ndata: {}\n\n" if found.gap else b""
+        text += b"".join(_line(self.queue, self.job_id, one) for one in lines)
         text += b"".join(_message(self.queue, one) for one in found.happenings)
         if text or found.more:
             await asyncio.sleep(GATHER_SECONDS)
             return text
-        woken = await _first(gone, watch, min(left, HEARTBEAT_SECONDS))
-        return b"" if woken else b": no events\n\n"
+        quiet = HEARTBEAT_SECONDS + self.spoke - time.monotonic()
+        await _first(gone, watch, min(left, quiet, LINES_SECONDS if self.lines else quiet))
+        # Events that are not for this caller wake the stream, too.
+        return b"" if time.monotonic() - self.spoke < HEARTBEAT_SECONDS else b": no events\n\n"
 
 
-async def _first(gone: asyncio.Future[None], watch: Watch, seconds: float) -> bool:
-    """Waits for an event or the caller's end; returns whether one of them came in time."""
+async def _first(gone: asyncio.Future[None], watch: Watch, seconds: float) -> None:
+    """Waits for an event or the caller's end, at most so long."""
     event = asyncio.ensure_future(watch.wait(seconds))
     both: list[asyncio.Future[Any]] = [gone, event]
     await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
     if gone.done():
         event.cancel()
-        return True
-    return event.result()
 
 
 async def _disconnected(receive: Any) -> None:
@@ -204,15 +261,24 @@ async def _disconnected(receive: Any) -> None:
             pass
 
 
+def _line(queue: str, job_id: str | None, line: str) -> bytes:
+    # Without an id: after a reconnection, the stream goes on with the events after the last one.
+    data = {"event": "log", "queue": queue, "jobId": job_id, "line": line}
+    return b"event: log\ndata: %b\n\n" % codec.dumps(data)
+
+
 def _message(queue: str, one: Happening) -> bytes:
-    data = {
+    data: dict[str, Any] = {
         "event": one.kind,
         "queue": queue,
         "jobId": None if one.job_id == feed.NO_JOB else one.job_id,
         "at": iso_time(one.at),
     }
+    # Two names, so that a browser needs two listeners and none for each kind of event.
+    name = "progress" if one.kind == "progress" else "status"
+    data[name] = one.progress if name == "progress" else STATUS.get(one.kind)
     return b"id: %b\nevent: %b\ndata: %b\n\n" % (
         one.place.encode(),
-        one.kind.encode(),
+        name.encode(),
         codec.dumps(data),
     )

@@ -19,10 +19,11 @@ from typing import Any, Protocol
 
 from hsejobs.control.act_table import check_act
 from hsejobs.control.actors import Actor
+from hsejobs.control.moments import parse_moment
 from hsejobs.errors import InvalidOption
 from hsejobs.mentions import mentions
 from hsejobs.model import check_organization
-from hsejobs.store.audits import AuditEntry, AuditStore
+from hsejobs.store.audits import LATEST, AuditEntry, AuditStore
 from hsejobs.store.client import RedisClient
 from hsejobs.store.pages import make_cursor, read_cursor
 
@@ -67,9 +68,9 @@ def entries(
     ``queues``: also yields the acts on no queue. ``organization_id``: only those of this organization.
     ``first``: how many are read per queue at first. Raises RedisUnavailable.
     """
-    store, newest = AuditStore(client, prefix), {} if until is None else {"newest": until}
-    places = [*queues, None]
-    return store.walk(places, organization_id, oldest=since, first=first, **newest)
+    store, places = AuditStore(client, prefix), [*queues, None]
+    newest = LATEST if until is None else until
+    return store.walk(places, organization_id, oldest=since, first=first, newest=newest)
 
 
 def page(
@@ -81,14 +82,15 @@ def page(
     queue: str | None = None,
     who: str | None = None,
     act: str | None = None,
-    since_ms: int | None = None,
+    since: str | None = None,
+    until: str | None = None,
     limit: int = 50,
     cursor: str | None = None,
 ) -> AuditPage:
     """A page of the audit log, for operators, and for admins that of their organization.
 
-    ``queues``: those that there are; ``queue``: only acts on this one; ``since_ms``: only those of
-    the last ``since_ms`` ms. Raises Forbidden, InvalidOption.
+    ``queues``: those that there are; ``queue``: only acts on this one; ``since``, ``until``: only those
+    from a moment on, and before one, as `parse_moment` takes them. Raises Forbidden, InvalidOption.
     """
     actor.need("admin")
     if not 1 <= limit <= MOST:
@@ -97,14 +99,17 @@ def page(
     if act is not None:
         check_act(act)
     last_at, last_id = read_cursor(cursor, "audit a")
-    newest = {"newest": int(last_at)} if last_id else {}
     places: list[str | None] = [*queues, None] if queue is None else [queue]
     store = AuditStore(client, prefix)
-    since = max(0, store.now() - since_ms) if since_ms is not None else 0
+    now = store.now() if since is not None or until is not None else 0
+    oldest = 0 if since is None else max(0, parse_moment(since, now, "since"))
+    end = LATEST if until is None else parse_moment(until, now, "until") - 1
+    if last_id:
+        end = min(end, int(last_at))
     first = min(MOST, limit + 1) if who is None and act is None else MOST
     found = (
         one
-        for one in store.walk(places, actor.organization_id, oldest=since, first=first, **newest)
+        for one in store.walk(places, actor.organization_id, oldest=oldest, first=first, newest=end)
         if (who is None or one.who == who)
         and (act is None or one.act == act)
         and (not last_id or (one.at, one.id) < (int(last_at), last_id))

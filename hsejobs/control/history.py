@@ -219,7 +219,7 @@ def _collecting_later() -> Iterator[None]:
 
 def parse_by(by: str | None) -> By | None:
     """What a history is divided by. Raises InvalidOption."""
-    if not by:
+    if by is None:
         return None
     try:
         return By(by)

@@ -12,16 +12,23 @@ __all__ = ["KEEP", "QueueTenant", "TenantPage", "check_settings", "list_tenants"
 
 
 def list_tenants(
-    acts: Acts, queue: str, *, limit: int = 50, cursor: str | None = None
+    acts: Acts,
+    queue: str,
+    *,
+    limit: int = 50,
+    cursor: str | None = None,
+    organization_id: str | None = None,
 ) -> TenantPage:
     """The tenants of a queue, the busiest first, for actors who may see those of all organizations.
 
-    Raises Forbidden, Refused, and InvalidOption for an invalid limit or cursor.
+    ``organization_id``: this one alone, also if it has nothing in the queue. Raises Forbidden, Refused,
+    and InvalidOption for an invalid limit or cursor.
     """
     acts.actor.need("operator")
     if acts.org is not None:
         raise Refused("not available in a session of one organization")
-    return Shares(acts.redis, acts.prefix).page(queue, limit=limit, cursor=cursor)
+    shares = Shares(acts.redis, acts.prefix)
+    return shares.page(queue, limit=limit, cursor=cursor, organization_id=organization_id)
 
 
 def set_tenant(

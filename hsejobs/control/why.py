@@ -175,6 +175,8 @@ def _of_key(facts: Facts, in_line: int | None) -> Why:
 
 def _in_turn(facts: Facts, place: int | None) -> Why:
     """Nothing but its turn, and a worker, is missing."""
+    # The place is an estimate; those that the free workers take first are counted.
+    place = place or facts.number("overtaken") or place
     if place:
         return Why("behind", place=place)
     busy = _reached(facts, "workers", "running")

@@ -302,7 +302,7 @@ class Queue(SharedQueue):
     def check_importable(self, names: Iterable[str]) -> None:
         """Raises UnknownTask for a task that no consumer can have."""
         for name in names:
-            if name in self.unimportable:
+            if name in self.unimportable and self.runtime.has_consumers:
                 raise UnknownTask(self.unimportable[name])
 
     def find(self, name: str) -> QueueTask | None:

@@ -16,6 +16,9 @@ from hsejobs.store.write import JobWriter
 class Runtime:
     """The settings, the Redis client, and the reader and writer that use it."""
 
+    #: Whether other processes, which must be able to import a task, run the jobs.
+    has_consumers = True
+
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.prefix = settings.redis_prefix

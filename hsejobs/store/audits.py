@@ -20,8 +20,8 @@ WHERE_LENGTH = 500
 #: Entries that are read from a queue at once.
 CHUNK = 200
 _FIXED = ("who", "door", "act", "where", "reason")
-#: Later than every entry, and earlier.
-_LAST, _FIRST = 2**53, 0
+#: Later than every entry, in ms.
+LATEST = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +115,8 @@ class AuditStore:
         queues: Sequence[str | None],
         organization_id: str | None = None,
         *,
-        newest: int = _LAST,
-        oldest: int = _FIRST,
+        newest: int = LATEST,
+        oldest: int = 0,
         first: int = CHUNK,
     ) -> Iterator[AuditEntry]:
         """The entries of these queues together, the newest first; a queue None: those of no queue.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hsejobs.errors import InvalidOption
 from hsejobs.store import keys
 from hsejobs.store.client import RedisClient
+from hsejobs.store.records import parse_percent
 
 #: Entries that one read returns at most; an entry has the events of one script.
 ENTRIES = 100
@@ -58,12 +59,16 @@ def _event(at: int, queue: str, kind: bytes, lines: bytes) -> Event:
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """What happened to one job. ``place``: where it is in the feed; ``at``: time in ms."""
+    """What happened to one job. ``place``: where it is in the feed; ``at``: time in ms.
+
+    ``progress``: how far the job is when the event is read, if the event is its progress.
+    """
 
     place: str
     at: int
     kind: str
     job_id: str
+    progress: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +130,23 @@ def stretch(
                 if number > done and mine:
                     happenings.append(Happening(f"{at}.{number}", event.at, event.kind, one))
     following = f"{found[-1][0].decode()}.999999" if found else place
-    return Stretch(happenings, following, gap, len(found) == ENTRIES)
+    shown = _with_progress(client, keys.base(prefix, queue), happenings)
+    return Stretch(shown, following, gap, len(found) == ENTRIES)
+
+
+def _with_progress(client: RedisClient, base: str, found: list[Happening]) -> list[Happening]:
+    ids = sorted({one.job_id for one in found if one.kind == "progress"})
+    if not ids:
+        return found
+    names = [keys.of(base, "job", one) for one in ids]
+    replies = client.batch([(None, ("HMGET", name, "st", "pg")) for name in names])
+    known = {
+        one: 100.0 if state == b"c" else parse_percent(percent)
+        for one, (state, percent) in zip(ids, replies, strict=True)
+    }
+    return [
+        replace(one, progress=known[one.job_id]) if one.kind == "progress" else one for one in found
+    ]
 
 
 def between(

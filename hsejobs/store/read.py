@@ -122,6 +122,10 @@ class JobReader(PageReader):
         letter = self.redis.command("HGET", keys.of(self._base(queue), "job", job_id), "st")
         return State.of_letter(letter) if letter else None
 
+    def shown(self, _queue: str, _job_id: str, seen: State) -> State:
+        """The state that a handle shows: the one that it saw last, without a look into Redis."""
+        return seen
+
     def nonce(self, queue: str, job_id: str) -> str:
         """The nonce of the call that added the job; '' when it had none."""
         text = self.redis.command("HGET", keys.of(self._base(queue), "job", job_id), "nx")
@@ -135,6 +139,15 @@ class JobReader(PageReader):
         lines = self.redis.command("LRANGE", keys.of(base, "logs", job_id), start, end)
         total = self.redis.command("HGET", keys.of(base, "job", job_id), "lc")
         return [line.decode("utf-8", "replace") for line in lines], whole_number(total) or 0
+
+    def log_count(self, queue: str, job_id: str) -> int:
+        """How many lines a job has ever logged; 0 when it does not exist."""
+        return (
+            whole_number(
+                self.redis.command("HGET", keys.of(self._base(queue), "job", job_id), "lc")
+            )
+            or 0
+        )
 
     def workers(self, queues: Sequence[str]) -> list[dict[str, Any]]:
         """The heartbeat records of live consumers, with their slots."""

@@ -27,7 +27,7 @@ def _json(text: bytes | None) -> Any:
         return text.decode("utf-8", "replace")
 
 
-def _percent(text: bytes | None) -> float:
+def parse_percent(text: bytes | None) -> float:
     if text is None:
         return 0.0
     try:
@@ -103,7 +103,7 @@ def record_of(queue: str, row: Sequence[Any]) -> JobRecord:
         processed_at=_number(get(b"pt")),
         finished_at=_number(get(b"ft")),
         run_at=_number(get(b"ra")) if delayed else None,
-        progress=100 if status is State.COMPLETED else _percent(get(b"pg")),
+        progress=100 if status is State.COMPLETED else parse_percent(get(b"pg")),
         progress_message=_text(get(b"pm")),
         progress_at=_number(get(b"pa")),
         stalls=_number(get(b"sl")) or 0,

@@ -83,17 +83,27 @@ class Shares:
     def _base(self, queue: str) -> str:
         return keys.base(self.prefix, queue)
 
-    def page(self, queue: str, *, limit: int = 50, cursor: str | None = None) -> TenantPage:
+    def page(
+        self,
+        queue: str,
+        *,
+        limit: int = 50,
+        cursor: str | None = None,
+        organization_id: str | None = None,
+    ) -> TenantPage:
         """The tenants that have jobs in the queue or settings of their own, the busiest first.
 
         That is: by running time of the last 5 minutes, then by waiting and active jobs, then by id.
         They change places while pages are read: one may come twice or not at all. ``limit``: 1 to
-        200. Raises InvalidOption for an invalid limit or cursor.
+        200. ``organization_id``: this one alone, also if it has nothing in the queue. Raises
+        InvalidOption for an invalid limit or cursor.
         """
         if not 1 <= limit <= MOST:
             raise InvalidOption("limit", f"must be a number from 1 to {MOST}")
         place = f"{queue} t"
         score, last = read_cursor(cursor, place)
+        if organization_id is not None:
+            return TenantPage(queue, [self.get(queue, organization_id)], None)
         rows = self._all(queue)
         start = _after(rows, score, last) if last else 0
         shown = rows[start : start + limit]

@@ -87,11 +87,14 @@ class _Worker(JobWorker):
 
 
 class _Reader(JobReader):
-    """Runs what waits when a program waits for a job."""
+    """Runs what waits when a program waits for a job; handles show each state as it is now."""
 
     def __init__(self, client: MemoryClient, prefix: str, kit: TestJobs) -> None:
         super().__init__(client, prefix)
         self._kit = kit
+
+    def shown(self, queue: str, job_id: str, _seen: State) -> State:
+        return super().status(queue, job_id) or _seen
 
     def status(self, queue: str, job_id: str) -> State | None:
         state = super().status(queue, job_id)
@@ -112,6 +115,8 @@ class _Reader(JobReader):
 
 class _Runtime(runtimes.Runtime):
     """The process's runtime, with the store in memory."""
+
+    has_consumers = False
 
     def __init__(self, settings: Settings, kit: TestJobs) -> None:
         super().__init__(settings)
@@ -266,8 +271,10 @@ def testing(
     with runtimes.use(_Runtime(load_settings(), kit)), contextlib.ExitStack() as stack:
         for queue in queues or list(LOADED.values()):
             huey: Any = queue
-            stack.callback(setattr, huey, "immediate", huey.immediate)
-            huey.immediate = False
+            # What it has registered in a real Redis it has not in memory, and the other way round.
+            for name, value in (("immediate", False), ("_registered", None)):
+                stack.callback(setattr, huey, name, getattr(huey, name))
+                setattr(huey, name, value)
         yield kit
 
 

@@ -240,11 +240,26 @@ def test_entries_are_merged_filtered_and_paged(client: RedisClient) -> None:
     assert len(page(act="cancel", limit=3).entries) == 3
     assert page(act="cancel", who="bob").public() == {"entries": [], "next": None}
     assert [one.act for one in page(ANN).entries] == ["cancel"] * 7
-    assert page(since_ms=3_600_000).entries == page().entries
-    assert page(since_ms=0).entries == []
+    assert page(since="1h").entries == page().entries
+    assert page(since="now").entries == page(until="1h").entries == []
+    # A moment, as in every filter and history: `since` includes it, `until` does not.
+    middle = page().entries[5]
+    at = str(middle.public()["at"])
+    newer, older = page(since=at).entries, page(until=at).entries
+    assert newer + older == page().entries
+    assert middle in newer
+    found = page(since=at, limit=2)
+    assert page(since=at, cursor=found.next).entries == newer[2:]
+    assert page(until=at, cursor=found.next).entries == older
     with pytest.raises(Forbidden):
         page(Actor("http", "member", "org-1", "ann"))
-    for wrong in ({"limit": 0}, {"limit": 201}, {"act": "nope"}, {"cursor": "nope"}):
+    for wrong in (
+        {"limit": 0},
+        {"limit": 201},
+        {"act": "nope"},
+        {"cursor": "nope"},
+        {"since": "30"},
+    ):
         with pytest.raises(InvalidOption):
             page(**wrong)
 

@@ -25,6 +25,8 @@ RULES: dict[str, dict[str, str]] = {
     "both, and a limit": {"k:m.task": f"1 3 {HOUR}", "l": "3"},
     "a limit by key in a plain FIFO": {"k:m.task": "1 - -", "f": "0"},
     "a limit by key and one of a tenant": {"k:m.task": "2 - -", "t": "2"},
+    "these and one of the queue": {"k:m.task": "2 - -", "t": "2", "l": "4"},
+    "a limit of a tenant in a plain FIFO": {"t": "2", "f": "0"},
 }
 
 
@@ -90,7 +92,8 @@ def test_a_cause_is_what_the_next_claim_finds(name: str, redis_url: str) -> None
         for _ in range(rng.randrange(3)):
             org = rng.choice([None, "o1", "o2"]) if tenants else None
             key = rng.choice(["", "k1", "k2"])
-            store.add(f"j{added}", key=key, organization_id=org)
+            priority = rng.choice([2, 3, 3, 4]) if tenants else 3
+            store.add(f"j{added}", key=key, organization_id=org, priority=priority)
             waits.add(f"j{added}")
             added += 1
         for pair in rng.sample(store.running, rng.randrange(min(3, len(store.running) + 1))):
@@ -98,12 +101,14 @@ def test_a_cause_is_what_the_next_claim_finds(name: str, redis_url: str) -> None
             store.done(pair)
         told = {job_id: str(store.why(job_id)["code"]) for job_id in sorted(waits)}
         seen |= set(told.values())
-        taken = set(store.take(store.free()))
+        # One that claims several at once may take those whose turns come at the same time in another order.
+        taken = set[str]()
+        while got := store.take(min(1, store.free()) if tenants else store.free()):
+            taken |= set(got)
         waits -= taken
         for job_id, code in told.items():
             assert not (code in HELD and job_id in taken), (job_id, code)
-        # Whose turn it is among organizations is an estimate.
         following = [job_id for job_id, code in told.items() if code == "next"]
-        assert tenants or set(following) <= taken, (following, taken)
+        assert set(following) <= taken, (following, taken)
     assert "next" in seen
     assert seen & HELD

@@ -47,6 +47,7 @@ def test_the_last_minutes_before_any_consumer_lived(shim: Shim) -> None:
         ("from=20d&step=1m", "step"),
         ("from=20h&step=1m", "step"),
         ("by=user", "by"),
+        ("by=", "by"),
         ("until=1h", "until"),
     ],
 )

@@ -49,6 +49,12 @@ def test_an_operator_sees_all_tenants_and_others_none(shim: Shim, redis_url: str
             break
         cursor = f"&cursor={page['next']}"
     assert pages == listed["tenants"]
+    for org, rows in (
+        ("org-2", listed["tenants"][:1]),
+        ("org-9", [{**ROW, "organizationId": "org-9"}]),
+    ):
+        alone = shim.ask("GET", f"/email/tenants?organizationId={org}", "operator").json()
+        assert alone == {"queue": "email", "tenants": rows, "next": None}
     client = RedisClient(redis_url)
     work = WorkerStore(client, "hsejobs", "email", patience=2)
     _, claims = work.step([], 1, "t", 30_000)
@@ -125,7 +131,7 @@ def test_refusals(shim: Shim) -> None:
         ("/email/tenants?limit=0", 422, "invalid_option", "limit"),
         ("/email/tenants?limit=x", 422, "invalid_option", "limit"),
         ("/email/tenants?cursor=x", 422, "invalid_option", "cursor"),
-        ("/email/tenants?organizationId=org-1", 422, "invalid_option", "organizationId"),
+        ("/email/tenants?organization=org-1", 422, "invalid_option", "organization"),
     ):
         done = shim.ask("GET", path, "operator")
         assert (done.status_code, done.json()["code"]) == (status, code), path

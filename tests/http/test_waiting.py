@@ -98,6 +98,9 @@ def test_waits_are_checked_first(shim: Shim) -> None:
     assert shim.ask("GET", f"/email/jobs/{job_id}?wait=20").status_code == 404
 
 
+OTHER = ("member", "org-1", "other")
+
+
 class Events:
     """A stream that is read by a thread."""
 
@@ -138,8 +141,15 @@ class Events:
                 kind = value
             elif name == "data":
                 data = json.loads(value)
-                assert data.get("event", kind) == kind
-                found.append((place, kind, data.get("jobId")))
+                what = data.get("event", kind)
+                if kind == "status":
+                    assert data["status"] == {"paused": None, "resumed": None}.get(what, what)
+                elif kind == "log":
+                    what = data["line"]
+                elif kind == "progress":
+                    # How far it is, without what its task says about it, which is the owner's.
+                    assert (data["progress"], "nearly" in value) == (40, False)
+                found.append((place, what, data.get("jobId")))
         return found
 
     def close(self) -> None:
@@ -207,6 +217,21 @@ def test_a_stream_resumes_after_any_event(shim: Shim, work: WorkerStore, opened:
     assert ahead.take(1)[0][1] == "gap"
     later = add(shim)
     assert ahead.take(1)[0][1:] == ("waiting", later)
+    _, [claim] = work.step([], 1, "t", 30_000)
+    assert work.log(claim.id, "t", ["before"])
+    logging, foreign = (opened(f"/email/jobs/{claim.id}/events", *who) for who in ((), OTHER))
+    assert work.progress(claim.id, "t", 40, "nearly")
+    assert work.log(claim.id, "t", ["one", "two"], 1)
+    assert [one[1] for one in ahead.take(2)] == ["active", "progress"]
+    assert {one[1] for one in logging.take(3)} == {"progress", "one", "two"}
+    assert work.log(claim.id, "t", ["three"], 3)
+    assert [one[1] for one in logging.take(1)] == ["three"]
+    end = work.fail(
+        claim.id, "t", code="x", error=b'{"error":"no"}', run_us=1, final=True, delay_ms=None
+    )
+    assert end
+    # The lines are contents: another member sees only what became of the job.
+    assert [one[1] for one in foreign.take(2)] == ["progress", "failed"]
     refused = shim.ask("GET", "/email/events", headers={"Last-Event-ID": "x"})
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "Last-Event-ID")
 

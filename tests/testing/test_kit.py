@@ -56,6 +56,7 @@ def test_a_job_runs_when_the_test_says_so(huey: JobHuey, jobs: TestJobs) -> None
     assert (type(added), added.created, added.status) == (Job, True, "waiting")
     assert [one.id for one in jobs.added("kit")] == [added.id]
     assert jobs.run() == 1
+    assert added.status == "completed"
     [record] = jobs.records("kit", name="double")
     assert (record.result, record.organization_id, record.progress) == (8, "org-1", 100)
     assert added.wait() == 8
@@ -199,6 +200,23 @@ def test_nothing_is_left_after_the_block(huey: JobHuey) -> None:
     with testing(huey) as second:
         assert second.added() == []
         assert first.added() == [] or len(first.added()) == 1
+
+
+def test_a_queue_is_registered_in_redis_after_a_test(huey: JobHuey) -> None:
+    """Seen: its jobs were added to a queue that no other door knew."""
+    double = task(huey, lambda payload: 2)
+    for _ in range(2):
+        with testing(huey):
+            double.add({})
+        with pytest.raises(AssertionError, match="connects to"):
+            huey.register()
+
+
+def test_a_script_without_a_file_may_run_its_own_jobs(huey: JobHuey, jobs: TestJobs) -> None:
+    """Seen: `python -c` was refused, because no consumer could import its task; here there is none."""
+    double = task(huey, lambda payload: 2)
+    huey.unimportable[next(iter(huey.wrappers))] = "it was not read from a file"
+    assert double.add({}).wait() == 2
 
 
 @pytest.fixture

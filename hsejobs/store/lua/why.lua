@@ -8,12 +8,12 @@
 --   priority, how many parties it stands for times 1000}
 -- errors: none
 -- read only
--- include: base share turns limits keyed costs locks held ahead
+-- include: base share turns limits rate keyed costs locks held picks trial ahead
 local id = ARGV[2]
 local job = read(base .. K.job .. id, 'st', 'o', 'n', 'sc', 'ra', 'am', 'pf', 'ec', 'lk', 'cl', 'aa', 'wy', 'ky', 'p')
 local state, org = job[1], job[2]
 if (ARGV[1] ~= '' and org ~= ARGV[1]) or not (state == 'w' or state == 'a' or state == 'd') then return {} end
-local facts, parties = {}, {}
+local facts, parties, free = {}, {}, 0
 local function tell(name, value)
   if value then facts[#facts + 1], facts[#facts + 2] = name, value end
 end
@@ -50,6 +50,7 @@ local function tell_consumers()
   end
   tell('consumers', alive)
   tell('workers', int(workers))
+  free = int(workers)
   tell('quiet', quiet > 0 and quiet == alive and 1 or 0)
   tell('knows', knows and 1 or 0)
 end
@@ -121,5 +122,9 @@ if score < BEHIND and score > 0 then
   end
   tell('better', better)
   tell('waiting', redis.call('ZCOUNT', base .. K.waiting, '-inf', '(' .. int(BEHIND)))
+  if own == 0 then
+    local most = math.min(whole(free, 0), whole(share()[LIMIT], math.huge))
+    tell('overtaken', overtaken(id, most - redis.call('ZCARD', base .. K.active)))
+  end
 end
 return { facts, parties }
