@@ -137,7 +137,7 @@ class World:
                 row: Any = self.client.hgetall(key)
                 job_id = key.decode().rpartition(":j:")[2]
                 kept = {name.decode(): value.decode() for name, value in row.items()}
-                moments = {"ct", "pt", "ft", "si", "sc", "ws", "nx", "v", "tk", "ls", "cn"}
+                moments = {"ct", "pt", "ft", "si", "sc", "ws", "nx", "v", "tk", "ls", "cn", "pa"}
                 delayed = "ra" in kept and int(kept["ra"]) - int(kept["ct"])
                 kept = {name: value for name, value in kept.items() if name not in moments}
                 kept["ra"] = str(delayed) if "ra" in kept else ""
