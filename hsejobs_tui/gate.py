@@ -21,9 +21,9 @@ from hsejobs_tui.session.browser import Visit
 #: Consecutive rounds without messages that count as settled: a key bubbles from the focused widget
 #: to the app, one message per step.
 QUIET = 3
-#: Seconds for which keys wait for a screen that is still reading: the read may take long, and the
-#: keys are addressed to that screen anyway.
-READING = 1.0
+#: Seconds for which keys wait for a screen that is still reading: a key that comes too early finds nothing
+#: to act on, and the next one may find it. Longer reads are those of a Redis that hangs.
+READING = 3.0
 #: Seconds after which a command counts as hung (Redis hangs): Ctrl+Q and Ctrl+C then skip the queue.
 HUNG_AFTER = 2.0
 #: Keys that skip the queue while a command hangs.

@@ -302,8 +302,9 @@ def unheeding(payload: dict[str, Any]) -> str:
 @huey.task()
 def poll(payload: dict[str, Any]) -> str:
     """Asks whether it is cancelled, and then returns as if it were not."""
-    _note(f"begin:{payload['n']}")
+    # A cancel may come as soon as the note is there.
     with contextlib.suppress(JobInterrupted):
+        _note(f"begin:{payload['n']}")
         while not current_job().cancelled:
             time.sleep(0.02)
     _note("polled")

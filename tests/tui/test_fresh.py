@@ -75,17 +75,17 @@ async def test_a_removed_row_hides_no_other_row(stage: Stage) -> None:
         await pilot.press("j")
         view = app.screen
         assert isinstance(view, QueueView)
-        assert view.rows.key == "job-1"
+        await until(pilot, lambda: view.rows.key == "job-1", "job-1")
         await until(pilot, lambda: "job-2" not in text_of(app), "the removed row is dropped")
         stage.writer.remove("mail", "job-1")
         await shows(pilot, " gone", "job-1")
         # A click on the line below selects that row, not the next one.
         await pilot.click(view.rows, offset=(10, 3))
-        assert view.rows.key == "job-0"
+        await until(pilot, lambda: view.rows.key == "job-0", "job-0")
         stage.writer.remove("mail", "job-0")
         await shows(pilot, " gone", "1 / 1")
         await pilot.press("k")
-        assert view.rows.key == "job-3"
+        await until(pilot, lambda: view.rows.key == "job-3", "job-3")
 
 
 async def test_a_retried_group_is_gone_and_the_others_stay(stage: Stage) -> None:
