@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 
 import pytest
 from textual import _wait
+from textual.pilot import Pilot
 
 from hsejobs import codec
 from hsejobs.store import registry
@@ -108,6 +111,20 @@ def stage(redis_url: str, tmp_path: Path) -> Iterator[Stage]:
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Textual's pilot looks every 5 ms whether the app is idle; by itself every 20 ms, twice per key."""
     monkeypatch.setattr(_wait, "SLEEP_GRANULARITY", 0.005)
+
+
+@pytest.fixture(autouse=True)
+def keys_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A press returns when the app has acted on the keys. Where a command hangs, they wait longer."""
+    press = Pilot.press
+
+    async def press_and_wait(pilot: Pilot[Any], *keys: str) -> None:
+        await press(pilot, *keys)
+        gate, end = getattr(pilot.app, "gate", None), time.monotonic() + 1.0
+        while gate is not None and not gate.idle and time.monotonic() < end:
+            await asyncio.sleep(0.005)
+
+    monkeypatch.setattr(Pilot, "press", press_and_wait)
 
 
 @pytest.fixture
