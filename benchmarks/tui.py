@@ -262,6 +262,12 @@ async def inside(url: str, home: Path) -> dict[str, Any]:
         gaps: list[float] = []
         watch = asyncio.create_task(_gaps(gaps))
         began = time.perf_counter()
+        question = app.screen
+        while app.screen is question:
+            # It takes the key once all jobs are counted.
+            await pilot.press("y")
+        # Of more than 10,000 jobs, a second one asks for the number.
+        await _until(lambda: isinstance(app.screen, Confirm), "the second question")
         await pilot.press(*str(total), "enter")
         await _until(lambda: isinstance(app.screen, Working) and app.screen.finished, "the report")
         found["retry_s"] = time.perf_counter() - began
