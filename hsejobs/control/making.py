@@ -156,9 +156,12 @@ class _Checked(Sequence[NewJob]):
         made, checked, complete = self._made, self._checked, self._complete
         for number in range(len(checked)):
             if number == len(made):
-                if not self._ids:
-                    self._ids = new_job_ids(min(_IDS, len(checked) - number))[::-1]
-                made.append(complete(checked[number], self._ids.pop()))
+                new_id = ""
+                if checked[number][0] is None:
+                    if not self._ids:
+                        self._ids = new_job_ids(min(_IDS, len(checked) - number))[::-1]
+                    new_id = self._ids.pop()
+                made.append(complete(checked[number], new_id))
             yield made[number]
 
     def __getitem__(self, at: Any) -> Any:
@@ -203,7 +206,7 @@ def _steps(
     def check(payload: Any, given: str | None) -> _Payload:
         data, signature = read(payload)
         organization, user = owner, owner_user
-        if parent is not None or (isinstance(data, dict) and _names_owner(data)):
+        if parent is not None or (isinstance(data, dict) and not _OWNER_NAMES.isdisjoint(data)):
             organization, user = _owners(data, owner, owner_user, parent)
         text = encode(data)
         if given is not None and not internal:
@@ -226,14 +229,9 @@ def _steps(
     return check, complete
 
 
-def _names_owner(data: dict[str, Any]) -> bool:
-    """Whether a payload may name its organization or user, which most do not."""
-    return (
-        "organizationId" in data
-        or "organization_id" in data
-        or "userId" in data
-        or "user_id" in data
-    )
+#: The spellings in which a payload names its organization and its user.
+_ORGANIZATION, _USER = ("organizationId", "organization_id"), ("userId", "user_id")
+_OWNER_NAMES = frozenset((*_ORGANIZATION, *_USER))
 
 
 def _owners(
@@ -242,9 +240,9 @@ def _owners(
     """The organization and user of a job: those given, else the payload's, else its parent's."""
     if isinstance(data, dict):
         if organization is None:
-            organization = named(data, "organizationId", "organization_id")
+            organization = named(data, *_ORGANIZATION)
         if user is None:
-            user = named(data, "userId", "user_id")
+            user = named(data, *_USER)
     if parent is not None:
         organization = parent.organization_id if organization is None else organization
         user = parent.user_id if user is None else user

@@ -16,14 +16,12 @@ import redis
 from hsejobs.engine.runtime import reset_runtime, runtime
 from hsejobs.store.work import WorkerStore
 from tests.support import wait_until
-from tests.support.commands import run_command
+from tests.support.commands import run_text
 from tests.support.programs import wait_for_log
 
 
 def run(*words: str, stdin: str = "", **env: str) -> subprocess.CompletedProcess[str]:
-    done = run_command(*words, stdin=stdin, env=env)
-    text = done.stdout.decode(), done.stderr.decode()
-    return subprocess.CompletedProcess(done.args, done.returncode, *text)
+    return run_text(*words, stdin=stdin, env=env)
 
 
 def document(*words: str) -> Any:

@@ -12,13 +12,11 @@ import pytest
 
 from tests.http.conftest import MAIL, SECRET, running
 from tests.support import wait_until
-from tests.support.commands import run_command
+from tests.support.commands import run_text
 
 
 def run(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
-    done = run_command(*words, timeout=30, env=env)
-    text = done.stdout.decode(), done.stderr.decode()
-    return subprocess.CompletedProcess(done.args, done.returncode, *text)
+    return run_text(*words, timeout=30, env=env)
 
 
 @pytest.fixture

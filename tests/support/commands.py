@@ -53,6 +53,13 @@ def run_command(
     )
 
 
+def run_text(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """As `run_command`, with the output as text."""
+    done = run_command(*words, **options)
+    text = done.stdout.decode(), done.stderr.decode()
+    return subprocess.CompletedProcess(done.args, done.returncode, *text)
+
+
 @cache
 def _forker(pid: int) -> _Forker:
     made = _Forker()
