@@ -20,10 +20,13 @@ from hsejobs.store.read import JobReader
 from hsejobs.store.registry import QueueInfo, TaskInfo
 from hsejobs.store.work import WorkerStore
 from hsejobs.store.write import JobWriter, NewJob
+from hsejobs.watch.alerts import Limits
 from hsejobs_tui.app import JobsApp
 from hsejobs_tui.core.options import Options
 
 SECRET = "whsec_never_shown"
+#: No alert comes from a job's age: on a busy machine a test may take as long as the limits of real use.
+NO_AGES = Limits(no_worker_ms=None, oldest_ms=None)
 
 
 @dataclass
@@ -92,6 +95,7 @@ class Stage:
                 "home": self.home,
                 "place": "test",
                 "refresh": 0.05,
+                "limits": NO_AGES,
                 **values,
             }
         )
