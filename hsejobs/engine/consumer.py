@@ -113,7 +113,10 @@ class JobConsumer(WorkerSupervision):
         if self.forking:
             for _, process in self.worker_threads:
                 poller.register(process.sentinel, select.POLLIN)
-        poller.poll(seconds * 1000)
+        # A poll counts whole milliseconds, and rounds up: a delayed job would be up to one late.
+        whole, rest = divmod(round(seconds * 1e6), 1000)
+        if not poller.poll(whole) and rest:
+            time.sleep(rest / 1e6)
         with contextlib.suppress(BlockingIOError):
             if b"b" in os.read(self._wake_r, 4096):
                 self.maintenance.fast_until = time.monotonic() + 1.0

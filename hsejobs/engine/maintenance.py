@@ -108,9 +108,11 @@ class Maintenance:
             self._sweeping.at = min(self._sweeping.at, now)
         due = [duty for duty in self._duties if now >= duty.at and self._wanted(duty)]
         if due:
-            # The one due first, so that a duty that is always due does not starve the others.
-            self._do(min(due, key=lambda duty: duty.at))
-            if len(due) > 1:
+            # The one due first, so that a duty that is always due does not starve the others; an optional
+            # one lets them go first for a second: `listen` is always due.
+            chosen = min(due, key=lambda duty: duty.at + duty.advisory)
+            self._do(chosen)
+            if any(duty is not chosen and duty is not self._listening for duty in due):
                 return 0.0
         return self._until_next(time.monotonic())
 
@@ -145,7 +147,8 @@ class Maintenance:
         if self.pending.writes:
             wake.append(self._writing.at)
         if self._due_at is not None and self._sweeping.failures == 0:
-            wake.append(max(self._due_at, now if self._calm_until < now else now + 0.05))
+            # After a refusal, an announcement must not make sweeps follow each other.
+            wake.append(max(self._due_at, now + 0.05 if self._calm_until == float("inf") else now))
         return max(0.0, min(wake) - now)
 
     # -- slots: nothing here calls Redis, so it may run while a reply is awaited
@@ -293,8 +296,8 @@ class Maintenance:
             # More is due; the other duties get their turn in between.
             self._due_at = time.monotonic()
         elif swept.next_due is not None and swept.next_due < 60_000:
-            # Redis counts whole milliseconds: one later, it is due for certain.
-            self._due_at = time.monotonic() + swept.next_due / 1000 + 0.001
+            # It is due by then, as the reply took time; at most a thousand sweeps a second.
+            self._due_at = time.monotonic() + max(swept.next_due, 1.0) / 1000
 
     def _redis_time(self) -> int:
         """The approximate Redis time in ms; 0 before the first sweep."""

@@ -68,6 +68,8 @@ class Stepping(Worker):
         self.progress_logs: list[ProgressLog] = []
         #: Whether jobs are claimed in batches.
         self.fast = False
+        #: Whether the maintenance thread knows to look at the slots often: each claim since had several jobs.
+        self.watched = False
         #: The step that is on its way while jobs run.
         self.flight: Flight | None = None
         self._calls = 0

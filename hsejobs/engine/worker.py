@@ -95,9 +95,12 @@ class JobWorker(Stepping):
         if writes:
             self.calm = 0 if claims else self.calm + 1
         if claims:
-            if want > 1 and not self.fast:
-                self.fast = True
+            self.fast = self.fast or want > 1
+            several = len(claims) > 1
+            if several and not self.watched:
+                # Jobs wait behind the first one, which may turn out slow.
                 self.consumer.wake_maintenance()
+            self.watched = several
             ahead = self._ahead(claims, want) if len(claims) == want else ""
             if not self.slot.load(claims, suspect=self._suspect(claims), ahead=ahead):
                 return
@@ -108,7 +111,7 @@ class JobWorker(Stepping):
         self.slot.load(())
         logs.flush()
         if want:
-            self.fast = False
+            self.fast = self.watched = False
             # A claim without a reply may hold a job by now: send it again instead of waiting.
             if self._unanswered:
                 self.slot.ask(self._unanswered)

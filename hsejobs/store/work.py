@@ -46,7 +46,7 @@ class Swept:
     """
 
     moved: int
-    next_due: int | None
+    next_due: float | None
     stalled: list[tuple[str, str]]
     now: int
     #: Id and token of each active job that is cancelled.
@@ -234,7 +234,7 @@ class WorkerStore:
         pairs = [(i.decode(), b.decode()) for i, b in zip(stalled, became, strict=True)]
         return Swept(
             moved,
-            None if next_due < 0 else next_due,
+            None if next_due < 0 else next_due / 1000,
             pairs,
             now,
             _pairs(cancelled),

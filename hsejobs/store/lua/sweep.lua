@@ -5,7 +5,7 @@
 --   limit: maximum of due jobs, stall_limit: of stalled jobs, at most 500 each, 0 for none; stall_until: Redis
 --   time in ms after which this call ends no leases: it may have waited in a server that hung, with
 --   the renewals queued behind it.
--- returns: {jobs moved to waiting or back to their places there, ms until the next delayed job is due or -1, the stalled ids,
+-- returns: {jobs moved to waiting or back to their places there, us until the next delayed job is due or -1, the stalled ids,
 --       what became of each ("waiting", "failed" or "cancelled"), Redis time in ms,
 --       id and token of each active job that is cancelled, the ids of jobs that were ended from outside and
 --       whose chord does not know it yet}
@@ -36,6 +36,8 @@ if opens then
   local left_ms = math.max(0, opens - now_ms)
   if next_due < 0 or left_ms < next_due then next_due = left_ms end
 end
+-- What is due in 0 ms has been due for up to one.
+if next_due > 0 then next_due = next_due * 1000 - now_us % 1000 end
 local cancelled = {}
 for _, id in ipairs(redis.call('ZRANGE', base .. K.cancels, 0, 499)) do
   local job = read(base .. K.job .. id, 'st', 'tk', 'cl')
