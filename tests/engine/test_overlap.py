@@ -97,7 +97,9 @@ def test_a_long_job_keeps_no_batch_behind_it(bench: Bench) -> None:
     claim = bench.slot.begin(time.monotonic() - 1)
     assert claim is not None
     bench.maintenance.check_slots()
-    bench.maintenance.pending.flush()
+    # One call writes for a limited time.
+    while bench.maintenance.pending.writes:
+        bench.maintenance.pending.flush()
     assert (counts()["active"], counts()["completed"]) == (1, BATCH)
     assert counts()["waiting"] == TOTAL - BATCH - 1
     bench.maintenance.check_slots()
