@@ -25,8 +25,10 @@ from typing import Any
 
 from hsejobs.store.work import Claim, Done
 
-#: Bytes for the claims, and for the finished outcomes, of one batch.
-HELD_SIZE, DONE_SIZE = 24_576, 40_960
+#: Bytes for the claims, and for the finished outcomes, of one batch of up to `pace.MOST_FAR` jobs.
+HELD_SIZE, DONE_SIZE = 49_152, 81_920
+#: Characters of a task's name that are kept if the claims need more.
+_NAME_KEPT = 100
 # held count, next to start, running, flags, finished count, held bytes, done bytes, started, deadline,
 # which half of the memory it has
 _HEAD = struct.Struct("<HHHHHIIddH")
@@ -125,6 +127,9 @@ class Slot:
         False if the claim of these jobs was recalled meanwhile: they are not stored.
         """
         text = "\n".join(f"{c.id} {c.token} {c.attempt} {c.name}" for c in claims).encode()
+        if len(text) > HELD_SIZE:
+            short = (f"{c.id} {c.token} {c.attempt} {c.name[:_NAME_KEPT]}" for c in claims)
+            text = "\n".join(short).encode()
         with self._lock:
             held, _, _, flags, count, size, used, started, _, half = self._head()
             recalled = self._ahead()[0] == _RECALLED

@@ -201,7 +201,9 @@ class Stepping(Worker):
         try:
             if flight.sent is None:
                 raise RedisUnavailable("the step could not be sent")
+            began = time.perf_counter_ns()
             letters, claims = self.line.finish(flight.sent, flight.token)
+            self.pace.waited((time.perf_counter_ns() - began) / 1000)
         except Exception as error:
             self.done = flight.done + self.done
             self.orgs = {**flight.orgs, **self.orgs}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hsejobs.engine.pace import BUDGET_US, MOST, Pace
+from hsejobs.engine.pace import BUDGET_US, MOST, MOST_FAR, WAIT_US, Pace
 
 
 def paced(*runs_us: int) -> Pace:
@@ -38,4 +38,35 @@ def test_one_long_job_is_remembered_for_some_time() -> None:
     assert pace.batch == 1
     for _ in range(100):
         pace.ran(10)
+    assert pace.batch == MOST
+
+
+def test_who_waits_for_replies_claims_more_and_no_more_than_the_budget_allows() -> None:
+    pace = paced(*[10] * 500)
+    for _ in range(3):
+        assert pace.batch == MOST
+        pace.waited(WAIT_US + 1)
+    assert pace.batch == MOST_FAR
+    # One that came in time is no sign that Redis is near: the batch was larger.
+    pace.waited(WAIT_US)
+    assert pace.batch == MOST_FAR
+    for _ in range(500):
+        pace.ran(50)
+    assert pace.batch == BUDGET_US // 50
+    pace.ran(BUDGET_US)
+    assert pace.batch == 1
+
+
+def test_a_wait_now_and_then_changes_nothing() -> None:
+    pace = paced(*[10] * 500)
+    for _ in range(20):
+        pace.waited(WAIT_US + 1)
+        for _ in range(20):
+            pace.waited(0)
+            assert pace.batch == MOST
+    for _ in range(20):
+        pace.waited(1e6)
+    assert pace.batch == MOST_FAR
+    for _ in range(40):
+        pace.waited(0)
     assert pace.batch == MOST

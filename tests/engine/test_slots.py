@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from hsejobs import forks
+from hsejobs.engine.pace import MOST_FAR
 from hsejobs.engine.slots import Slot
 from hsejobs.store.work import Claim, Done
 
@@ -178,3 +179,27 @@ def test_outcomes_on_their_way_are_still_the_slots() -> None:
     assert slot.reclaim() == (done, [("d", "t-d")])
     assert slot.reclaim() == ([], [])
     assert not slot.empty
+
+
+@pytest.mark.parametrize("name", ["m" * 400, "ä" * 5_000])
+def test_the_largest_batch_has_room_for_the_longest_ids_and_names(name: str) -> None:
+    """What is too long for the slot must not be written into what follows."""
+    row: list[Any] = [name.encode(), b"0", b"99999", b"0", b"0"]
+    row += [None, None, None, None, b"1", b"3", None, None, b""]
+    ids = [f"{n:03d}{'x' * 197}" for n in range(MOST_FAR)]
+    batch = [Claim([*row, one.encode(), b"{}", None], "t" * 63) for one in ids]
+    slot = Slot(1, forks.lock())
+    result = b"r" * 1_000
+    for keep in (False, True):
+        slot.load(batch, keep=keep)
+        for one in ids[:-1]:
+            slot.begin(1.0)
+            slot.finish(Done(one, "t" * 63, 5, result))
+    slot.begin(2.0)
+    running = slot.running()
+    assert running is not None
+    assert (running.id, running.name[:100]) == (ids[-1], name[:100])
+    assert slot.holding() == [(one, "t" * 63) for one in ids + ids]
+    done, unbegun = slot.reclaim()
+    assert [(one.id, one.result) for one in done] == [(one, result) for one in ids[:-1] * 2]
+    assert unbegun == []
