@@ -156,7 +156,7 @@ CELLS: dict[str, Cells] = {
     "resume": Cells(Whole("resume", QUEUE), ALL, ("running", "paused"), _pause, {}, {"running": 0}),
     "tenants set": Cells(
         SetTenant(QUEUE, "org-1", 3),
-        ("python", "cli", "http"),
+        ALL,
         ("none",),
         lambda house, state: None,
     ),
