@@ -43,7 +43,7 @@ def parse_time(text: str, now_ms: int, name: str = "time") -> int:
     if found := _CLOCK.fullmatch(word):
         return _on_day(found, now_ms)
     # A number alone, such as 2026 or 20260131, can be a year, a date or seconds.
-    if not word[-1:].isalpha() and word != "0":
+    if not word[-1:].isalpha():
         raise InvalidOption(name, _WRONG)
     try:
         return now_ms - parse_duration(word.removeprefix("-"), name)

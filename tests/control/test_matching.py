@@ -117,7 +117,7 @@ def test_pages_and_exports_find_the_same_in_all_states(filled: Place) -> None:
     assert ids(filled, "error~timeout org=org-2") == numbers(0, 15, lambda n: n % 3 == 2)
     assert ids(filled, "error~timeout", ADMIN) == numbers(0, 15, lambda n: n % 3 != 2)
     assert ids(filled, "user=ann", status="waiting") == {"w0", "w1", "w2"}
-    assert ids(filled, "user=ann until=0") == numbers(0, 30, lambda n: n % 2 == 1) | {
+    assert ids(filled, "user=ann until=0s") == numbers(0, 30, lambda n: n % 2 == 1) | {
         *("w0", "w1", "w2"),
         *("d0", "d1"),
     }
