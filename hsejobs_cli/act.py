@@ -187,7 +187,7 @@ def remove(
     acts = session.acts(org)
     session.info(queue)
     job = session.reader.job(queue, job_id, acts.org, limit=1)
-    output.confirm(f"Remove job {job_id} of {queue}, which is {job.status}?", yes=yes)
+    output.confirm_act("remove", f"Remove job {job_id} of {queue}, which is {job.status}?", yes=yes)
     # With --yes the job was not shown first, so any version may go; else only the one shown.
     acts.one("remove", queue, job_id, seen="" if yes else job.version)
     _print_result({"removed": 1, "id": job_id}, f"removed {job_id}", as_json)
@@ -212,7 +212,9 @@ def clean(
     state, older = State(status), parse_duration(grace, "grace")
     session.info(queue)
     selection = acts.select_clean(queue, state, older, limit)
-    output.confirm(f"Remove {counted(selection.count, f'{status} job')} of {queue}?", yes=yes)
+    output.confirm_act(
+        "clean", f"Remove {counted(selection.count, f'{status} job')} of {queue}?", yes=yes
+    )
     (*_, done) = acts.sweep("clean", queue, selection, state=state, grace_ms=older, limit=limit)
     note = _skipped_note(selection.count - done.done, "they left that state")
     _print_removed(done.done, note, as_json)
@@ -240,7 +242,7 @@ def drain(queue: Queue, yes: Yes = False, as_json: Json = False) -> None:
     session.info(queue)
     acts = session.acts()
     selection = acts.select("drain", queue)
-    output.confirm(f"Remove {counted(selection.count, 'job')} of {queue}?", yes=yes)
+    output.confirm_act("drain", f"Remove {counted(selection.count, 'job')} of {queue}?", yes=yes)
     (*_, done) = acts.sweep("drain", queue, selection)
     _print_removed(done.done, _skipped_note(done.later, "added in the meantime"), as_json)
 
@@ -256,7 +258,8 @@ def obliterate(
     session.info(queue)
     acts = session.acts()
     selection = acts.select("obliterate", queue)
-    output.confirm(f"Remove {all_of(selection.count, 'job')} of {queue}?", yes=yes, word=queue)
+    question = f"Remove {all_of(selection.count, 'job')} of {queue}?"
+    output.confirm_act("obliterate", question, yes=yes, word=queue)
     (*_, done) = acts.sweep("obliterate", queue, selection, force=force)
     kept = "added in the meantime, so the queue keeps its settings and stays paused if it was"
     _print_removed(done.done, _skipped_note(done.later, kept), as_json)

@@ -82,7 +82,7 @@ def remove_artifact(
             "org", "must be given: several organizations have an artifact with this id"
         )
     [one] = found
-    output.confirm(f"Remove {one.name} of {one.organization_id}?", yes=yes)
+    output.confirm_act("remove file", f"Remove {one.name} of {one.organization_id}?", yes=yes)
     with acts.recorded(
         "remove file", one.queue, where=f"file={one.id}", organization_id=one.organization_id
     ) as record:

@@ -59,10 +59,13 @@ def by_filter(
     org: str | None = None,
     reason: str | None = None,
     dry_run: bool = False,
-    yes: bool = True,
+    yes: bool = False,
     as_json: bool = False,
 ) -> None:
-    """Finds the jobs, asks unless ``yes``, acts on those jobs and no others, and prints the report."""
+    """Finds the jobs, acts on those and no others, and prints the report.
+
+    Asks before if the command of this act does, unless ``yes``.
+    """
     acts = session.acts(org)
     found = bulk.match(acts, session.reader, session.info(queue), act, status, where)
     count = len(found.jobs)
@@ -76,7 +79,7 @@ def by_filter(
     if count:
         match = verb(count, "matches", "match")
         question = f"{act.capitalize()} {counted(count, 'job')} of {queue} that {match}?"
-        output.confirm(question, yes=yes)
+        output.confirm_act(act, question, yes=yes, matching=True)
     progress, told = Progress(act, queue, 0), 0
     for progress in bulk.carry_out(acts, found, reason=reason):
         # The last step is yielded again at the end.

@@ -44,6 +44,19 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], right: Sequence
     wide.print(grid, width=max(1, wide.measure(grid).maximum), no_wrap=True)
 
 
+def confirm_act(
+    act: str, question: str, *, yes: bool, matching: bool = False, word: str | None = None
+) -> None:
+    """Asks before an act if the table of acts says that a command does; see `confirm`.
+
+    ``matching``: the act is on the jobs that match a filter.
+    """
+    from hsejobs.control.act_table import ACTS
+
+    if ACTS[act].command_asks(matching=matching):
+        confirm(question, yes=yes, word=word)
+
+
 def confirm(question: str, *, yes: bool, word: str | None = None) -> None:
     """Asks for confirmation; exits with 1 if the answer is no, with 2 if there is no terminal to ask on.
 

@@ -72,7 +72,8 @@ def erase(
         return
     if not yes:
         _show(found, as_json=False)
-    output.confirm(f"Erase all of this of {org} permanently?", yes=yes, word=org)
+    question = f"Erase all of this of {org} permanently?"
+    output.confirm_act("tenants erase", question, yes=yes, word=org)
     acts = session.acts()
     # The entry in Redis may not name what is erased; who knows the name can still find it.
     digest = hashlib.sha256(tenant.organization_id.encode()).hexdigest()[:16]

@@ -181,7 +181,7 @@ def require_role(request: Request, role: str) -> Caller:
     """Returns the caller if it has this role or a higher one. Raises Problem 403."""
     who = caller(request)
     if who.rank < ROLES.index(role):
-        raise Problem(403, "forbidden", f"this requires the role {role}")
+        raise Problem(403, "forbidden", f"this needs the role {role}")
     return who
 
 

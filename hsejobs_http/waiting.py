@@ -29,7 +29,7 @@ router = APIRouter(prefix="/api/jobs")
 LOOK_SECONDS = 5.0
 #: Seconds between two comments on a stream without events, by which proxies see that it lives.
 HEARTBEAT_SECONDS = 15.0
-#: Seconds after which a job's stream looks for new lines of its log, which are no events of the queue.
+#: Seconds after which the stream of a running job looks for new lines of its log, which are no events.
 LINES_SECONDS = 1.0
 #: Seconds that a stream waits after an event for more of them, and after an outage.
 GATHER_SECONDS, OUTAGE_SECONDS = 0.05, 2.0
@@ -142,6 +142,8 @@ class Lines:
         self.request, self.queue, self.job_id = request, queue, job_id
         #: How many there were; -1: not known.
         self.total = -1
+        #: Whether more may come without an event: only a running job logs, and its start is an event.
+        self.open = True
 
     def begin(self) -> None:
         """Passes over the lines that exist already. Raises RedisUnavailable."""
@@ -149,6 +151,7 @@ class Lines:
 
     def news(self) -> list[str]:
         """The new lines; those that are no longer kept are left out. Raises RedisUnavailable."""
+        self.open = True
         if self.total < 0:
             self.begin()
         with contextlib.suppress(JobNotFound):
@@ -168,7 +171,9 @@ class Lines:
         return []
 
     def _count(self) -> int:
-        return shim(self.request).runtime.reader.log_count(self.queue, self.job_id)
+        reader = shim(self.request).runtime.reader
+        count, self.open = reader.log_count(self.queue, self.job_id)
+        return count
 
 
 class EventStream(Response):
@@ -241,7 +246,8 @@ class EventStream(Response):
             await asyncio.sleep(GATHER_SECONDS)
             return text
         quiet = HEARTBEAT_SECONDS + self.spoke - time.monotonic()
-        await _first(gone, watch, min(left, quiet, LINES_SECONDS if self.lines else quiet))
+        lines_due = LINES_SECONDS if self.lines and self.lines.open else quiet
+        await _first(gone, watch, min(left, quiet, lines_due))
         # Events that are not for this caller wake the stream, too.
         return b"" if time.monotonic() - self.spoke < HEARTBEAT_SECONDS else b": no events\n\n"
 

@@ -17,10 +17,10 @@ COMPLETED, FAILED = State.COMPLETED, State.FAILED
 
 
 class Confirm(Enum):
-    """When a door that shows things asks before the act; a command asks for what destroys."""
+    """When a door asks before the act."""
 
     NEVER = "never"
-    #: For more than one job.
+    #: For more than one job; a command: for the jobs that match a filter, however many they are.
     MANY = "many"
     ALWAYS = "always"
 
@@ -32,8 +32,9 @@ class Act:
     ``role``: the least privileged role. ``past``: what was done, as "retried". ``touches``: what it
     changes: jobs, a queue, a tenant, a task, consumers, a circuit, a schedule, a file or an
     organization. ``states``: of the jobs that it may change. ``whole``: it affects the jobs of all
-    organizations. ``destroys``: it cannot be undone, so that a command asks too. ``untyped``: up to how many
-    jobs yes or no is enough where a door asks; for more, their number must be typed.
+    organizations. ``confirm``: when a door that shows things asks; ``command``: when a command does, as it
+    cannot be undone. ``untyped``: up to how many jobs yes or no is enough where a door that shows things
+    asks; for more, their number must be typed.
     """
 
     role: str
@@ -42,13 +43,18 @@ class Act:
     states: tuple[State, ...] = ()
     whole: bool = False
     confirm: Confirm = Confirm.ALWAYS
-    destroys: bool = False
+    command: Confirm = Confirm.NEVER
     untyped: int = 1
 
     def asks(self, count: int) -> bool:
         """Whether a door that shows things asks first, for that many jobs."""
         many = self.confirm is Confirm.MANY and count > 1
         return many or self.confirm is Confirm.ALWAYS
+
+    def command_asks(self, *, matching: bool) -> bool:
+        """Whether a command asks first; ``matching``: for the jobs that match a filter."""
+        many = self.command is Confirm.MANY and matching
+        return many or self.command is Confirm.ALWAYS
 
 
 #: A retry destroys nothing, and an undo takes back what has not begun. Of more jobs than this, too many have.
@@ -59,21 +65,25 @@ IDLE = (WAITING, DELAYED, COMPLETED, FAILED)
 ACTS: dict[str, Act] = {
     "retry": Act("admin", "retried", states=(FAILED,), confirm=Confirm.MANY, untyped=RETRIED),
     "promote": Act("admin", "promoted", states=(DELAYED,), confirm=Confirm.MANY),
-    "cancel": Act("member", "cancelled", states=(WAITING, ACTIVE, DELAYED)),
-    "remove": Act("admin", "removed", states=IDLE, destroys=True),
+    "cancel": Act("member", "cancelled", states=(WAITING, ACTIVE, DELAYED), command=Confirm.MANY),
+    "remove": Act("admin", "removed", states=IDLE, command=Confirm.ALWAYS),
     "undo": Act("admin", "brought back", confirm=Confirm.NEVER),
-    "clean": Act("admin", "removed", states=IDLE, destroys=True),
+    "clean": Act("admin", "removed", states=IDLE, command=Confirm.ALWAYS),
     "enqueue": Act("member", "added"),
     "supersede": Act("admin", "superseded", states=(FAILED,)),
-    "remove file": Act("admin", "removed the file of", "file", IDLE, destroys=True),
+    "remove file": Act("admin", "removed the file of", "file", IDLE, command=Confirm.ALWAYS),
     "repair": Act("operator", "repaired", states=IDLE, whole=True, confirm=Confirm.NEVER),
-    "drain": Act("operator", "removed", states=(WAITING, DELAYED), whole=True, destroys=True),
-    "obliterate": Act("operator", "removed", states=tuple(State), whole=True, destroys=True),
+    "drain": Act(
+        "operator", "removed", states=(WAITING, DELAYED), whole=True, command=Confirm.ALWAYS
+    ),
+    "obliterate": Act(
+        "operator", "removed", states=tuple(State), whole=True, command=Confirm.ALWAYS
+    ),
     "pause": Act("operator", "paused", "queue", whole=True),
     "resume": Act("operator", "resumed", "queue", whole=True, confirm=Confirm.NEVER),
     "tenants set": Act("operator", "set a tenant", "tenant", whole=True, confirm=Confirm.NEVER),
     "tasks set": Act("operator", "set a task", "task", whole=True, confirm=Confirm.NEVER),
-    "tenants erase": Act("operator", "erased", "organization", IDLE, destroys=True),
+    "tenants erase": Act("operator", "erased", "organization", IDLE, command=Confirm.ALWAYS),
     "run": Act("operator", "ran", "schedule", whole=True),
     "workers quiet": Act("operator", "quieted", "consumer", whole=True),
     "workers wake": Act("operator", "woke", "consumer", whole=True, confirm=Confirm.NEVER),

@@ -37,6 +37,13 @@ STEP = 500
 FROM = {"retry": State.FAILED, "promote": State.DELAYED}
 
 
+def _states(jobs: Sequence[Seen]) -> str:
+    """The states of the jobs as they were seen, such as ``status=waiting,delayed``."""
+    letters = {version[:1] for _, version in jobs}
+    states = ",".join(state.value for state in State if state.letter in letters)
+    return f"status={states}" if states else ""
+
+
 class Acts(QueueActs):
     """The actions of one actor. With ``undo``, copies of removed jobs are kept in memory for a minute."""
 
@@ -63,20 +70,22 @@ class Acts(QueueActs):
         jobs: Sequence[Seen],
         stop: Callable[[], bool] = lambda: False,
         reason: str | None = None,
-        where: str = "",
+        where: str | None = None,
     ) -> Iterator[Progress]:
         """Retries, removes, promotes or cancels these jobs in steps; yields the same Progress each time.
 
         A job that has changed since it was seen is left alone and reported. An error that ends the
         action is reported too, because earlier steps are done and can be undone.
-        ``where``: the filter that found the jobs, for the audit log.
+        ``where``: the filter that found the jobs, '' for all; the audit log has it, and the states that
+        they were in. None: they were chosen one by one.
         """
         self.check(act)
         cancel = None
         if act == "cancel":
             cancel = Cancel(self.actor.who, check_reason(reason), self.actor.owner)
         why = cancel.reason if cancel else None
-        with self.recorded(act, queue, where=where, reason=why) as record:
+        found_by = "" if where is None else f"{_states(jobs)} {where}".strip()
+        with self.recorded(act, queue, where=found_by, reason=why) as record:
             yield from self._many(act, queue, jobs, stop, cancel, record.packed)
 
     def _many(

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from hsejobs.control.durations import parse_duration
+from hsejobs.control.moments import EXPECTED, parse_time
 from hsejobs.errors import InvalidOption
 from hsejobs.masking import MASK
 from hsejobs.model import JobRecord
@@ -54,6 +54,15 @@ _SPACES = " \t\n\r\f\v"
 _QUOTED = r'"[^"]*"'
 
 
+#: The plain forms of a moment: a duration, a time of day, a day, a day with its time.
+_CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9])?"
+_DAY = (
+    r"[12][0-9]{3}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
+    r"|02-(?:0[1-9]|1[0-9]|2[0-8]))"
+)
+_MOMENT = rf"now|-?[0-9]{{1,3}}(?:ms|s|min|m|h|d)|{_CLOCK}|{_DAY}(?:T{_CLOCK}(?:Z|[+-]{_CLOCK})?)?"
+
+
 def _pattern(quoted: str, count: str) -> str:
     return (
         r"^[ \t\n\r\f\v]*(?:(?:"
@@ -61,12 +70,12 @@ def _pattern(quoted: str, count: str) -> str:
         rf"|(?:{'|'.join(_TEXTS)}|data(?:\.{_PART})*)!?[=~](?:\"\")*(?:[^ \t\n\r\f\v\"]|\"[^\"]+\")"
         rf'(?:[^ \t\n\r\f\v"]|{_QUOTED})*'
         rf"|(?:{'|'.join(_NUMBERS)})!?=[0-9]{{1,9}}"
-        rf"|(?:{'|'.join(_TIMES)})=[0-9]{{1,4}}[smh]"
+        rf"|(?:{'|'.join(_TIMES)})=(?:{_MOMENT})"
         rf")(?:[ \t\n\r\f\v]+|$)){count}$"
     )
 
 
-#: What a filter is, as a regular expression for other programs; of times, it has only short durations.
+#: What a filter is, as a regular expression for other programs; of moments, it has the plain forms.
 PATTERN = _pattern(_QUOTED, "*")
 #: The same with a term at least.
 PATTERN_OF_ACT = _pattern(r'"[^"]+"', "+")
@@ -256,31 +265,13 @@ def _number(field: str, operator: str, wanted: str, now: int, name: str) -> int:
         allowed = "=" if field in _TIMES else "= or !="
         raise InvalidOption(name, f"has the wrong operator after {field}; use {allowed}")
     if field in _TIMES:
-        return _time(field, wanted, now, name)
+        try:
+            return parse_time(wanted, now, name)
+        except InvalidOption:
+            raise InvalidOption(name, f"needs {EXPECTED} after {field}=") from None
     if not wanted.isascii() or not wanted.isdigit() or len(wanted) > 9:
         raise InvalidOption(name, f"needs a whole number after {field}=")
     return int(wanted)
-
-
-def _time(field: str, wanted: str, now: int, name: str) -> int:
-    """A time in ms: so long ago, or a date or time in ISO 8601, in UTC unless it says otherwise."""
-    # `until=2026` and `until=20260131` can be a year, a date or seconds: what is removed must not be a guess.
-    if wanted.isascii() and wanted.isdigit() and int(wanted):
-        problem = (
-            f"needs a unit after the number in {field}=, such as 90s, or a time, such as 2026-01-31"
-        )
-        raise InvalidOption(name, problem)
-    try:
-        return now - parse_duration(wanted)
-    except InvalidOption:
-        pass
-    try:
-        at = datetime.fromisoformat(wanted)
-        at = at if at.tzinfo else at.replace(tzinfo=UTC)
-        return round(at.timestamp() * 1000)
-    except (ValueError, OverflowError):
-        problem = f"needs a duration or a time after {field}=, such as 90s, 1h or 2026-01-31T08:00Z"
-        raise InvalidOption(name, problem) from None
 
 
 def _words(text: str, name: str) -> list[tuple[str, int]]:

@@ -12,27 +12,37 @@ from hsejobs.errors import InvalidOption
 _CLOCK = re.compile(
     r"(?:(today|yesterday)\s+)?([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?", re.IGNORECASE
 )
-_WRONG = (
-    "must be a time such as 03:05, yesterday 14:00 or 2026-07-01T03:05Z (UTC), or a duration before"
-    " now such as 3h"
+#: What a moment may be, for an error about one that is not.
+EXPECTED = (
+    "a time such as 03:05, yesterday 14:00 or 2026-07-01T03:05Z (UTC), or a duration before now such"
+    " as 3h"
 )
+_WRONG = f"must be {EXPECTED}"
 
 
 def parse_moment(text: str, now_ms: int, name: str = "time") -> int:
     """Parses a moment in the past; returns it in ms since the epoch, at most ``now_ms``.
 
-    ``now``; a date and time in ISO 8601; ``03:05``, the latest such time, or with ``today`` or
-    ``yesterday`` before it; or a duration before now, such as ``3h`` or ``-3h``. Raises InvalidOption
+    See `parse_time`. Raises InvalidOption for the field ``name``.
+    """
+    return min(now_ms, parse_time(text, now_ms, name))
+
+
+def parse_time(text: str, now_ms: int, name: str = "time") -> int:
+    """Parses a moment, which may be in the future; returns it in ms since the epoch.
+
+    ``now``; a date, or a date and time, in ISO 8601; ``03:05``, the latest such time, or with ``today``
+    or ``yesterday`` before it; or a duration before now, such as ``3h`` or ``-3h``. Raises InvalidOption
     for the field ``name``.
     """
     word = text.strip()
     if word.lower() == "now":
         return now_ms
-    if re.match(r"\d{4}-", word):
-        return min(now_ms, _dated(word, name))
+    if re.match(r"\d{4}-|\d{8}T", word):
+        return _dated(word, name)
     if found := _CLOCK.fullmatch(word):
-        return min(now_ms, _on_day(found, now_ms))
-    # A number alone would be a duration in seconds.
+        return _on_day(found, now_ms)
+    # A number alone, such as 2026 or 20260131, can be a year, a date or seconds.
     if not word[-1:].isalpha():
         raise InvalidOption(name, _WRONG)
     try:

@@ -140,14 +140,14 @@ class JobReader(PageReader):
         total = self.redis.command("HGET", keys.of(base, "job", job_id), "lc")
         return [line.decode("utf-8", "replace") for line in lines], whole_number(total) or 0
 
-    def log_count(self, queue: str, job_id: str) -> int:
-        """How many lines a job has ever logged; 0 when it does not exist."""
-        return (
-            whole_number(
-                self.redis.command("HGET", keys.of(self._base(queue), "job", job_id), "lc")
-            )
-            or 0
-        )
+    def log_count(self, queue: str, job_id: str) -> tuple[int, bool]:
+        """How many lines a job has ever logged (0 when it does not exist), and whether it is running.
+
+        Only a running job logs: while it is not, no line is added.
+        """
+        key = keys.of(self._base(queue), "job", job_id)
+        count, letter = self.redis.command("HMGET", key, "lc", "st")
+        return whole_number(count) or 0, bool(letter) and State.of_letter(letter) is State.ACTIVE
 
     def workers(self, queues: Sequence[str]) -> list[dict[str, Any]]:
         """The heartbeat records of live consumers, with their slots."""

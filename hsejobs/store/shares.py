@@ -250,7 +250,9 @@ def check_settings(*, weight: Any = KEEP, limit: Any = KEEP, paused: Any = KEEP)
     if weight is not KEEP and not _whole(weight, MOST_WEIGHT):
         wrong.append(("weight", f"must be a whole number from 1 to {MOST_WEIGHT}"))
     if limit is not KEEP and limit is not None and not _whole(limit, MOST_AT_ONCE):
-        wrong.append(("limit", f"must be a whole number from 1 to {MOST_AT_ONCE}, or none"))
+        wrong.append(
+            ("limit", f"must be a whole number from 1 to {MOST_AT_ONCE}, or none (null in JSON)")
+        )
     if paused is not KEEP and not isinstance(paused, bool):
         wrong.append(("paused", "must be true or false"))
     if wrong:

@@ -13,7 +13,7 @@ from hsejobs.store.read_live import Snapshot
 from hsejobs.watch.advice import Advice, advise, asleep
 from hsejobs.watch.advice import held_text as tenants_text
 from hsejobs.watch.alerts import CALM_AT, Limits, Reading, readings, server_readings
-from hsejobs.wording import jobs_wait
+from hsejobs.wording import jobs_wait, verb
 from hsejobs_tui.core.text import duration, safe, short
 
 #: Rules that need action at any hour, and the failure percentage from which failures do.
@@ -130,11 +130,16 @@ def _notes(
         what, todo = f"paused, {jobs_wait(stats.waiting)}", "P resumes it" if keys else "resume it"
         yield Alert("note", "paused", stats.name, what, todo, stats.paused_at, value=stats.waiting)
     if stats.held_tasks:
-        yield _held(stats, "H lets it go" if keys else "let it go")
+        yield _held(stats, _let_go(len(stats.held_tasks), "H" if keys else ""))
     if crowd is not None and crowd.held:
-        todo = "H lets it go (8)" if keys else "let it go"
+        todo = _let_go(len(crowd.held), "H" if keys else "") + (" (8)" if keys else "")
         what, jobs = tenants_text(crowd), crowd.held_jobs
         yield Alert("note", "tenant_held", stats.name, what, todo, value=jobs)
+
+
+def _let_go(held: int, key: str) -> str:
+    them = verb(held, "it", "them")
+    return f"{key} lets {them} go" if key else f"let {them} go"
 
 
 def _held(stats: QueueStats, todo: str) -> Alert:

@@ -44,10 +44,10 @@ async def _order(session: Session, order: str, worker: Worker, every: Sequence[W
     chosen = await _chosen(session, order, worker, every)
     if not chosen:
         return
-    if order != "wake":
-        title = f"{_TITLES[order]} {_named(chosen)}?"
-        if not await session.ask(Confirm(title, _effect(session, order, chosen, every))):
-            return
+    effect = "" if order == "wake" else _effect(session, order, chosen, every)
+    question = Confirm(f"{_TITLES[order]} {_named(chosen)}?", effect)
+    if not await session.confirm(f"workers {order}", question):
+        return
     meant = [(str(one["queue"]), str(one["id"])) for one in chosen]
     try:
         done = await session.do(consumers.order, session.acts, order, meant)

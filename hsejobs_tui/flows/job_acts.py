@@ -38,7 +38,7 @@ async def act(session: Session, name: str, queue: str, jobs: Sequence[Seen]) -> 
         CHECKS.get(name),
         count if 1 < count <= ACTS[name].untyped else 0,
     )
-    if ACTS[name].asks(count) and not await session.ask(question):
+    if not await session.confirm(name, question, count):
         return False
     return await run(session, name, queue, wanted, subject, question.reason)
 
@@ -94,7 +94,7 @@ async def run(
     wanted: tuple[Seen, ...],
     subject: str,
     reason: str | None = None,
-    where: str = "",
+    where: str | None = None,
 ) -> bool:
     """Does what was confirmed, with a progress bar for many jobs, and reports it."""
     count = len(wanted)

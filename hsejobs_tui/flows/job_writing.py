@@ -163,7 +163,7 @@ async def _add(session: Session, info: QueueInfo, new: NewJob, shown: str) -> bo
     org = safe(new.organization_id or "no organization", 60)
     when = f", in {duration(new.delay)}" if new.delay else ""
     question = f"Add this job to {info.name} ({org}, priority {new.priority}{when})?"
-    if not await session.ask(Confirm(question, "\n".join(shown.splitlines()[:30]))):
+    if not await session.confirm("enqueue", Confirm(question, "\n".join(shown.splitlines()[:30]))):
         return False
     try:
         added = await session.do(session.acts.add, info, new)
@@ -182,7 +182,7 @@ async def _supersede(
     org = new.organization_id or "no organization"
     question = f"Run this job instead of {safe(seen.id, 60)} ({safe(org, 60)})?"
     changed += "\nThe failed job stays, marked as superseded; it is not retried any more."
-    if not await session.ask(Confirm(question, changed)):
+    if not await session.confirm("supersede", Confirm(question, changed)):
         return False
     try:
         added = await session.do(session.acts.supersede, info, new, seen.id, seen.version)

@@ -17,10 +17,10 @@ async def pause(session: Session, queue: str) -> None:
         return
     stats = session.stats(queue)
     paused = stats is not None and stats.is_paused
-    if not paused and not await session.ask(
-        Confirm(
-            f"Pause {queue}?", "Running jobs finish; no new ones start until P resumes the queue."
-        )
+    act = "resume" if paused else "pause"
+    text = "Running jobs finish; no new ones start until P resumes the queue."
+    if not await session.confirm(
+        act, Confirm(f"{act.capitalize()} {queue}?", "" if paused else text)
     ):
         return
     try:
@@ -65,7 +65,7 @@ async def clean(session: Session, queue: str, first: State) -> None:
         session.show_message(f"no {state} job of {queue} is older than {words[1]}{those}")
         return
     text = f"{counted(count, f'{state} job')} older than {words[1]}. This cannot be undone."
-    if await session.ask(Confirm(f"Clean {queue}?", text, typed=str(count))):
+    if await session.confirm("clean", Confirm(f"Clean {queue}?", text, typed=str(count))):
         acts = session.acts
         await session.ask(
             Working(
@@ -89,7 +89,7 @@ async def drain(session: Session, queue: str) -> None:
         return
     every = all_of(count, f"waiting {verb(count, 'or', 'and')} delayed job")
     text = f"Removes {every}. This cannot be undone."
-    if await session.ask(Confirm(f"Drain {queue}?", text, typed=str(count))):
+    if await session.confirm("drain", Confirm(f"Drain {queue}?", text, typed=str(count))):
         acts, selection = session.acts, Selection(count, stats.now)
         await session.ask(
             Working(
@@ -115,7 +115,7 @@ async def obliterate(session: Session, queue: str) -> None:
             f"\n{run}: {what} will not be recorded. "
             "Better: cancel, pause the queue with P, and retry when no job is running."
         )
-    if await session.ask(Confirm(title, text, typed=typed)):
+    if await session.confirm("obliterate", Confirm(title, text, typed=typed)):
         acts, selection = session.acts, Selection(count, stats.now)
         await session.ask(
             Working(

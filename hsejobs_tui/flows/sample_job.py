@@ -27,7 +27,7 @@ async def add_sample(session: Session) -> None:
             user_id=viewer.user_id if viewer else None,
         )
         title = f"Add a sample job: {sample.task.name} of {sample.info.name}?"
-        if await session.ask(Confirm(title, f"{sample.warning}\n{text}")):
+        if await session.confirm("enqueue", Confirm(title, f"{sample.warning}\n{text}")):
             added = await session.do(session.acts.add, sample.info, new)
             session.show_message(f"added {added.id}, {added.status}")
             session.poll_soon()

@@ -56,7 +56,7 @@ async def _undo_retry(session: Session, last: Retried) -> None:
         f"Queue {safe(last.queue, 60)}. They fail again, as cancelled, and keep their errors. Those that"
         " have begun are left alone: pause the queue (P) first if they must not begin meanwhile.",
     )
-    if await session.ask(question):
+    if await session.confirm("cancel", question, len(wait)):
         subject = counted(len(wait), "job")
         if await run(session, "cancel", last.queue, tuple(wait), subject, "retry undone"):
             session.acts.retry_undone()

@@ -99,7 +99,7 @@ class CircuitList(View):
             return
         count = self.found.held.get(shown.name, Held())
         text = safe(shown.name, 200) + (f"\nIt holds {count.text} jobs." if count.count else "")
-        if await session.ask(Confirm(question, text)):
+        if await session.confirm(f"circuit {act}", Confirm(question, text)):
             try:
                 await session.do(lambda: session.acts.circuit(shown.name, act, since=shown.since))
             except JobsError as error:

@@ -280,7 +280,7 @@ class Failures(View):
             )
             return
         which = f"of {group.queue} that failed with “{safe(group.error, 80)}”"
-        where = f'status=failed error="{safe(group.error, 200)}"'
+        where = f'error="{safe(group.error, 200)}"'
         if await act_counted(self.session, name, group.queue, "job", which, group, where):
             # The other groups stay until all jobs are read again.
             self._due, self._stale = float("-inf"), True

@@ -91,8 +91,7 @@ class Marking(Finding):
         self.run_worker(self._count(hits, states), name="count", exit_on_error=False)
         which = f"matching {safe(self.query_text, 60)}" if self.query_text else ""
         try:
-            only = f"status={self.state}" if self.state else ""
-            where = f"{only} {self.query_text or ''}".strip()
+            where = self.query_text or ""
             noun = f"{' or '.join(states)} job"
             if await act_counted(session, name, self.queue, noun, which, hits, where):
                 self.rows.mark(set())

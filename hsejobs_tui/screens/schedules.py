@@ -75,7 +75,7 @@ class Schedules(View):
         if key not in self.found:
             return
         info, one, last = self.found[key]
-        if await session.ask(Confirm(f"Run {one.name} now?", f"Queue {info.name}.")):
+        if await session.confirm("run", Confirm(f"Run {one.name} now?", f"Queue {info.name}.")):
             try:
                 added = await session.do(
                     lambda: session.acts.run_schedule(info, one, last=last or "-")

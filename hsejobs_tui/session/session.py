@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from textual.screen import Screen
 
-from hsejobs.control.acts import explain
+from hsejobs.control.acts import ACTS, explain
 from hsejobs.errors import JobsError, RedisRefused, RedisUnavailable
 from hsejobs.store.circuits import Circuit
 from hsejobs.store.client import RedisClient
@@ -289,6 +289,10 @@ class Session:
     async def ask(self, dialog: Screen[T]) -> T:
         """Opens a dialog and returns its answer."""
         return await self._host.ask(dialog)
+
+    async def confirm(self, act: str, question: Screen[bool], count: int = 1) -> bool:
+        """Asks before an act on ``count`` jobs if the table of acts says so; returns whether to go on."""
+        return not ACTS[act].asks(count) or await self.ask(question)
 
     def perform(self, command_id: str) -> None:
         """Runs a command of the table, if this session has it."""

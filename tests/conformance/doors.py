@@ -243,9 +243,7 @@ class Tui(Door):
                 return {"total": page.total, "jobs": [{"id": row.id} for row in page.rows if row]}
             case Every("retry"):
                 hits = last(source.search(step.queue, State.FAILED, _everything()))
-                many = acts_of(options, client).many(
-                    "retry", step.queue, hits.bound, where="status=failed"
-                )
+                many = acts_of(options, client).many("retry", step.queue, hits.bound, where="")
                 return {"done": last(many).done}
             case _:
                 return act(acts_of(options, client), step)

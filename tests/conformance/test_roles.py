@@ -11,6 +11,7 @@ import pytest
 
 from hsejobs import codec
 from hsejobs.control.act_table import ACTS
+from hsejobs.control.bulk import STATES as MATCHING
 from hsejobs.model import ROLES, State
 from hsejobs.store import keys
 from hsejobs.store.work import WorkerStore
@@ -155,7 +156,7 @@ CELLS: dict[str, Cells] = {
     "resume": Cells(Whole("resume", QUEUE), ALL, ("running", "paused"), _pause, {}, {"running": 0}),
     "tenants set": Cells(
         SetTenant(QUEUE, "org-1", 3),
-        ("python", "cli", "http"),
+        ALL,
         ("none",),
         lambda house, state: None,
     ),
@@ -254,7 +255,7 @@ def _walk(name: str, cells: Cells, house: House, door: str, role: str, state: st
 
 
 @pytest.mark.parametrize("name", sorted(ACTS.keys() - {"undo", "supersede"}))
-def test_a_command_asks_before_what_destroys(name: str, doors: House) -> None:
+def test_a_command_asks_before_what_cannot_be_undone(name: str, doors: House) -> None:
     cells = CELLS.get(name) or CLEANS["failed"]
     state = next(one for one in ("failed", "none", "running") if one in cells.states)
     doors.world.clear()
@@ -264,9 +265,22 @@ def test_a_command_asks_before_what_destroys(name: str, doors: House) -> None:
     words = [word for word in cli.words(cells.step, Who()) if word != "--yes"]
     status, _, told = cli.run(*words)
     asked = "There is no terminal to ask on; add --yes" in told
-    assert (asked, status == 2) == (ACTS[name].destroys, ACTS[name].destroys), told
+    asks = ACTS[name].command_asks(matching=False)
+    assert (asked, status == 2) == (asks, asks), told
     if asked:
         assert [one for one in doors.world.audit() if one["act"] == name] == []
+
+
+@pytest.mark.parametrize("name", sorted(MATCHING))
+def test_a_command_asks_before_an_act_on_what_matches(name: str, doors: House) -> None:
+    doors.world.clear()
+    CELLS[name].prepare(doors, str(ACTS[name].states[0]))
+    cli = doors.doors["cli"]
+    assert isinstance(cli, Cli)
+    status, _, told = cli.run(name, QUEUE, "--where", "until=0s")
+    asks = ACTS[name].command_asks(matching=True)
+    assert ("There is no terminal to ask on; add --yes" in told, status == 2) == (asks, asks), told
+    assert [one["count"] for one in doors.world.audit()] == ([] if asks else [1])
 
 
 def test_the_tui_offers_what_the_acts_allow() -> None:
@@ -293,7 +307,7 @@ def _rows() -> Iterator[tuple[str, ...]]:
     table = page.split("### The audit log")[1].split("### ")[0]
     for line in table.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if len(cells) == 4 and cells[0].startswith("`"):
+        if len(cells) == 5 and cells[0].startswith("`"):
             yield tuple(cells)
 
 
@@ -301,10 +315,11 @@ def test_the_page_has_the_table_of_acts() -> None:
     asks = {"never": "never", "many": "for more than one job", "always": "always"}
     want = {
         (
-            f"`{name}`" + ("*" if act.destroys else ""),
+            f"`{name}`",
             {"cancel": "member, own jobs only", "enqueue": "by queue"}.get(name, act.role),
             asks[act.confirm.value],
+            {**asks, "many": "with `--where`"}[act.command.value],
         )
         for name, act in ACTS.items()
     }
-    assert {(row[0], row[2], row[3]) for row in _rows()} == want
+    assert {(row[0], *row[2:]) for row in _rows()} == want

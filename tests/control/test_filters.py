@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from hsejobs.control.filters import FIELDS, PATTERN, PATTERN_OF_ACT, Filter, parse
+from hsejobs.control.moments import EXPECTED, parse_moment
 from hsejobs.errors import InvalidOption
 from hsejobs.model import JobRecord, State
 
@@ -65,6 +67,7 @@ def found(text: str, **other: Any) -> bool:
         "data.to!=eve@example.com data.gone!~x",
         "since=2027-01-15T07:29:59Z until=2027-01-15T07:30:00.001+00:00",
         "since=2027-01-15 until=90s",
+        'since=00:10 since="yesterday 14:00" until=07:31 until=now',
         "org!=org-70 org!~eu",
         "request=req-7F+a=b request~REQ-7f request!=req-7 request!~x",
         '"req-7f+a=b"',
@@ -131,10 +134,10 @@ def test_a_job_that_has_not_ended_is_as_old_as_its_adding() -> None:
         ("priority=high", "whole number after priority="),
         ("priority~2", "wrong operator after priority; use = or !="),
         ("since!=1h", "wrong operator after since; use ="),
-        ("since=yesterday", "a duration or a time after since="),
-        ("until=2026", "a unit after the number"),
-        ("until=20260131", "a unit after the number"),
-        ("since=99999d", "a duration or a time after since="),
+        ("since=yesterday", f"needs {EXPECTED} after since="),
+        ("until=2026", f"needs {EXPECTED} after until="),
+        ("until=20260131", f"needs {EXPECTED} after until="),
+        ("since=99999d", f"needs {EXPECTED} after since="),
         ("x" * 2001, "at most 2,000 characters"),
     ],
 )
@@ -144,6 +147,27 @@ def test_what_is_refused(text: str, problem: str) -> None:
     [(field, message)] = refused.value.problems
     assert field == "where"
     assert problem in message
+
+
+MOMENTS = (
+    "now 90s 1.5h -3h 2027-01-01 2027-01-01T08:00Z 20270101T080000Z 03:05 today_03:05"
+    " yesterday_14:00:01 2027-01-01_08:00 0 30 2026 20260131 yesterday 24:00 99999d 2027-13-01 x"
+)
+
+
+@pytest.mark.parametrize("moment", [one.replace("_", " ") for one in MOMENTS.split()])
+def test_filters_take_the_moments_of_all_other_doors(moment: str) -> None:
+    def value(parse_one: Callable[[], int]) -> int | str:
+        try:
+            return parse_one()
+        except InvalidOption as error:
+            return str(EXPECTED in str(error))
+
+    want = value(lambda: parse_moment(moment, NOW, "since"))
+    # The pattern has the plain forms, and nothing that is refused.
+    plain = moment not in ("1.5h", "20270101T080000Z") and want != "True"
+    assert " " in moment or bool(re.search(PATTERN, f"since={moment}")) is plain
+    assert value(lambda: parse(f'since="{moment}"', NOW).since) == want != "False"
 
 
 def test_an_unknown_field_lists_the_fields_and_repeats_no_value() -> None:

@@ -8,11 +8,13 @@ import queue
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
+from redis import Redis
 
 from hsejobs.store.client import RedisClient
 from hsejobs.store.work import WorkerStore
@@ -234,6 +236,40 @@ def test_a_stream_resumes_after_any_event(shim: Shim, work: WorkerStore, opened:
     assert [one[1] for one in foreign.take(2)] == ["progress", "failed"]
     refused = shim.ask("GET", "/email/events", headers={"Last-Event-ID": "x"})
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "Last-Event-ID")
+
+
+def asks(redis_client: Any, until: str) -> Counter[str]:
+    """How often Redis is asked for each job's number of lines, while it is asked four times for one's."""
+    found: Counter[str] = Counter()
+    with redis_client.monitor() as monitor:
+        while found[until] < 4:
+            words = monitor.next_command()["command"].split(" ")
+            if words[0] == "HMGET" and words[2:] == ["lc", "st"]:
+                found[words[1].rpartition(":")[2]] += 1
+    return found
+
+
+def test_a_stream_asks_for_lines_only_while_its_job_runs(
+    shim: Shim, work: WorkerStore, redis_client: Redis, opened: Any
+) -> None:
+    still = add(shim)
+    end_all(work)
+    running = add(shim)
+    streams = {one: opened(f"/email/jobs/{one}/events") for one in (still, running)}
+    _, [claim] = work.step([], 1, "t", 30_000)
+    for again in ("first", "second"):
+        assert claim.id == running
+        asked = asks(redis_client, running)
+        # Once as it opens, or with a comment.
+        assert asked[still] <= 1, asked
+        assert work.fail(running, "t", code="x", error=b"{}", run_us=1, final=True, delay_ms=None)
+        # What ended may run again.
+        shim.ask("POST", f"/email/jobs/{still}/retry", "admin")
+        _, [claim] = work.step([], 1, "t", 30_000)
+        still, running = running, still
+        assert work.log(running, "t", [again])
+        while streams[running].take(1)[0][1] != again:
+            pass
 
 
 def test_a_user_has_a_limited_number_of_streams(shim: Shim, opened: Any) -> None:

@@ -54,7 +54,7 @@ def test_each_rule_and_its_level() -> None:
     told = (one.level, one.rule, one.what, one.todo)
     assert told == ("note", "task_held", "task send held by ann 12m, 3 jobs wait", "H lets it go")
     [one] = active_alerts(_snapshot(_stats(held_tasks=held)), Limits())
-    assert one.what == "2 tasks held, 3 jobs wait"
+    assert (one.what, one.todo) == ("2 tasks held, 3 jobs wait", "H lets them go")
     assert _rules(_snapshot(_stats(waiting=1, oldest_waiting=600_001))) == [("warning", "oldest")]
     assert _rules(_snapshot(_stats(), stalled={"mail": 2})) == [("warning", "stalled")]
     few, half = Minute(completed=8, failed=1), Minute(completed=5, failed=6)
