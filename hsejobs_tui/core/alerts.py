@@ -39,8 +39,8 @@ class Alert:
     """One alert. ``level``: critical, warning, note or ended; ``since`` and ``ended`` in ms.
 
     ``peak``: the worst value since it turned on, as `value_text` shows values; None if no process watches
-    it. ``worst``: what it said then. ``who``: who paused the queue, or held its task. ``cause``: why it is
-    on.
+    it. ``worst``: what it said then. ``who``: who paused the queue, or held its task or organization.
+    ``cause``: why it is on.
     """
 
     level: str
@@ -133,8 +133,11 @@ def _notes(
         yield _held(stats, "H lets it go" if keys else "let it go")
     if crowd is not None and crowd.held:
         todo = "H lets it go (8)" if keys else "let it go"
-        what, jobs = tenants_text(crowd), crowd.held_jobs
-        yield Alert("note", "tenant_held", stats.name, what, todo, value=jobs)
+        since = min((one.since for one in crowd.held if one.since), default=None)
+        who = crowd.held[0].who if len(crowd.held) == 1 else ""
+        age = duration(max(0, stats.now - since)) if since else ""
+        what, jobs = tenants_text(crowd, age), crowd.held_jobs
+        yield Alert("note", "tenant_held", stats.name, what, todo, since, value=jobs, who=who)
 
 
 def _held(stats: QueueStats, todo: str) -> Alert:
