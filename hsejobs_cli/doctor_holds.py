@@ -53,8 +53,12 @@ def _held(one: QueueStats, crowd: Crowd) -> Iterator[tuple[str, str]]:
         what = f"the task {task.task} is held{by}{ago(task.since)}"
         yield what, f"hsejobs tasks set {task.task} --queue {one.name} --resumed"
     if crowd.held:
-        names = [name for name, _ in crowd.held]
-        shown = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
-        count = f"{len(names)}{'+' if crowd.more else ''} organizations are held: "
-        what = f"{count}{shown}" if names[1:] else f"{shown} is held"
-        yield what, f"hsejobs tenants set {names[0]} --queue {one.name} --resumed"
+        told = [
+            (tenant.name, (f" by {tenant.who}" if tenant.who else "") + ago(tenant.since))
+            for tenant in crowd.held
+        ]
+        shown = ", ".join(name + by for name, by in told[:SHOWN])
+        shown += ", ..." if len(told) > SHOWN else ""
+        count = f"{len(told)}{'+' if crowd.more else ''} organizations are held: "
+        what = f"{count}{shown}" if told[1:] else f"{told[0][0]} is held{told[0][1]}"
+        yield what, f"hsejobs tenants set {told[0][0]} --queue {one.name} --resumed"

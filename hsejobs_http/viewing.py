@@ -66,6 +66,7 @@ class Viewers:
         Raises Problem 503 at the start if too many views are open.
         """
         seat, lost = self.seats.take(who)
+        reason = None
         about: dict[str, Any] = {
             "userId": who.user_id,
             "organizationId": look.organization_id,
@@ -78,13 +79,16 @@ class Viewers:
             logs.emit("viewer_opened", **about)
             process = await self._start(socket, who, look, expires)
             try:
-                await _serve(socket, process, seat, expires)
+                reason = await _serve(socket, process, seat, expires)
             finally:
                 await _end(process)
                 logs.emit("viewer_closed", exitStatus=process.returncode, **about)
         finally:
+            # Before the browser gets the reason: one that takes nothing any more must not keep the place.
             self.seats.release(seat)
             with contextlib.suppress(Exception):
+                if reason is not None:
+                    await socket.send_text(json.dumps(["ended", reason]))
                 await socket.close()
 
     async def _start(
@@ -139,8 +143,11 @@ def _cells(text: object) -> int | None:
 
 async def _serve(
     socket: WebSocket, process: asyncio.subprocess.Process, seat: Seat, expires: float
-) -> None:
-    """Passes data in both directions until one side closes, the token expires or the seat is taken."""
+) -> str | None:
+    """Passes data in both directions until one side closes, the token expires or the seat is taken.
+
+    Returns why the view ends, for its user; None if a side closed.
+    """
     expired = asyncio.create_task(asyncio.sleep(max(0.0, expires - time.time())))
     taken = asyncio.create_task(seat.taken.wait())
     parts = [
@@ -160,10 +167,7 @@ async def _serve(
         # A closed socket or pipe is the normal end.
         if error and not isinstance(error, WebSocketDisconnect | OSError | RuntimeError | EOFError):
             logs.emit("viewer_failed", logging.ERROR, error=type(error).__name__)
-    reason = EXPIRED if expired in done else TAKEN if taken in done else None
-    if reason is not None:
-        with contextlib.suppress(Exception):
-            await socket.send_text(json.dumps(["ended", reason]))
+    return EXPIRED if expired in done else TAKEN if taken in done else None
 
 
 async def _to_browser(socket: WebSocket, process: asyncio.subprocess.Process) -> None:

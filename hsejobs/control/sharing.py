@@ -57,7 +57,14 @@ def set_tenant(
         with acts.recorded(
             "tenants set", queue, where=where, organization_id=organization_id
         ) as record:
-            shares.set(queue, organization_id, **chosen, seen=seen, entry=record.packed)
+            shares.set(
+                queue,
+                organization_id,
+                **chosen,
+                who=acts.actor.who,
+                seen=seen,
+                entry=record.packed,
+            )
     return shares.get(queue, organization_id)
 
 

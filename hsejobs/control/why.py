@@ -102,7 +102,7 @@ def read(
 
 def explain(record: JobRecord, facts: Facts, *, contents: bool = True, others: bool = True) -> Why:
     """Names the cause. ``contents``: what the job contains may be shown, ``others``: other jobs' ids, and who
-    holds a task."""
+    holds a task or an organization."""
     state = facts.text("state")
     if state == "a":
         return _active(facts)
@@ -125,11 +125,9 @@ def _no_start(facts: Facts, place: int | None, *, others: bool) -> Why | None:
     if facts.flag("paused"):
         return Why("paused", place=place)
     if facts.flag("tenant_paused"):
-        return Why("tenant_paused", place=place)
-    if held := facts.text("task_held"):
-        since, _, who = held.partition(" ")
-        by = f"by {who} " if others else ""
-        return Why("task_paused", by + _ago(facts, since), place=place)
+        return Why("tenant_paused", _held(facts, "tenant_held", others=others), place=place)
+    if facts.text("task_held"):
+        return Why("task_paused", _held(facts, "task_held", others=others), place=place)
     if not facts.number("consumers"):
         return Why("no_worker", "start one", place=place)
     if facts.flag("quiet"):
@@ -181,6 +179,13 @@ def _in_turn(facts: Facts, place: int | None) -> Why:
         return Why("behind", place=place)
     busy = _reached(facts, "workers", "running")
     return Why("slots_busy" if busy else "next", place=place)
+
+
+def _held(facts: Facts, name: str, *, others: bool) -> str:
+    """Since when it is held and, with ``others``, by whom; '' if that is not known."""
+    since, _, who = (facts.text(name) or "").partition(" ")
+    by = f"by {who} " if others and who else ""
+    return by + _ago(facts, since) if since else ""
 
 
 def _ago(facts: Facts, since: str) -> str:

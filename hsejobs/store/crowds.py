@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from hsejobs.model import whole_number
 from hsejobs.store import keys, scripts
 from hsejobs.store.client import PATIENCE, RedisClient
 
@@ -15,10 +16,21 @@ PLACES, LOOKED_AT, STEP, MOST_HELD = 5, 20, 500, 100
 FLOOD, FEW = 0.5, 10
 
 
+class HeldTenant(NamedTuple):
+    """An organization that is held in a queue, and its waiting jobs. ``since`` in Redis ms, 0 if not known;
+    ``who`` held it, '' if not known, and in what one organization sees.
+    """
+
+    name: str
+    jobs: int
+    since: int = 0
+    who: str = ""
+
+
 class Crowd(NamedTuple):
     """What waits in a queue, and of whom. ``top``: who has most of it, if it is more than a half.
 
-    ``held``: the organizations that are held in the queue, with their waiting jobs, most first; ``more``:
+    ``held``: the organizations that are held in the queue, those with most waiting jobs first; ``more``:
     there may be others. ``held_ms`` and ``aside_ms``: how long the longest waiting job of a held
     organization, and of a held task, has waited; 0 if none waits.
     """
@@ -26,7 +38,7 @@ class Crowd(NamedTuple):
     waiting: int = 0
     top: str | None = None
     top_jobs: int = 0
-    held: tuple[tuple[str, int], ...] = ()
+    held: tuple[HeldTenant, ...] = ()
     more: bool = False
     held_ms: int = 0
     aside_ms: int = 0
@@ -34,12 +46,12 @@ class Crowd(NamedTuple):
     @property
     def held_jobs(self) -> int:
         """The waiting jobs of the held organizations."""
-        return sum(jobs for _, jobs in self.held)
+        return sum(one.jobs for one in self.held)
 
     @property
     def floods(self) -> bool:
         """Whether one organization that may run has most of what waits."""
-        return self.top is not None and self.top not in dict(self.held)
+        return self.top is not None and self.top not in [one.name for one in self.held]
 
 
 class Crowds:
@@ -84,12 +96,15 @@ class Crowds:
 
     def _note(self, queue: str, reply: Sequence[Any]) -> Crowd:
         waiting, top, top_jobs, aside, cursor, *rows = reply
-        held = [
-            (name.decode("utf-8", "replace"), jobs)
-            for name, jobs in zip(rows[::3], rows[1::3], strict=True)
-        ]
+        held = []
+        for raw, jobs, _, by in zip(*(iter(rows),) * 4, strict=True):
+            since, _, who = by.decode("utf-8", "replace").partition(" ")
+            who = who if self.organization_id is None else ""
+            held.append(
+                HeldTenant(raw.decode("utf-8", "replace"), jobs, whole_number(since) or 0, who)
+            )
         self._cursors[queue] = cursor.decode()
-        self._held[queue] = [name for name, _ in held]
+        self._held[queue] = [one.name for one in held]
         if self.organization_id is not None:
             waiting = aside = 0
         name = top.decode("utf-8", "replace") or None
@@ -99,8 +114,8 @@ class Crowds:
             waiting,
             name,
             top_jobs,
-            tuple(sorted(held, key=lambda one: (-one[1], one[0]))),
+            tuple(sorted(held, key=lambda one: (-one.jobs, one.name))),
             len(held) >= MOST_HELD,
-            max([0, *rows[2::3]]),
+            max([0, *rows[2::4]]),
             max(0, aside),
         )

@@ -298,7 +298,9 @@ WINDOW = Script(
 )
 TENANTS = Script("tenants", ("cursor", "limit", "minutes", "newest"), ("organization",))
 CROWD = Script("crowd", ("places", "looked_at", "cursor", "limit", "most"), ("organization",))
-TENANT_SET = Script("tenant_set", ("organization", "weight", "limit", "paused", "seen", "entry"))
+TENANT_SET = Script(
+    "tenant_set", ("organization", "weight", "limit", "paused", "seen", "who", "entry")
+)
 TASK_SET = Script("task_set", ("task", "paused", "seen", "who", "entry"), ("other_name",))
 WORKERS = Script("workers")
 UNKNOWN = Script("unknown", ("sample",))

@@ -30,7 +30,8 @@ class QueueTenant:
 
     ``rate``: jobs finished per minute, and ``share``: the part of the queue's running time (0 to 1),
     both of the last 5 minutes. A job's running time counts when its attempt ends. ``limit``: how many
-    of its jobs may run at once; None: the queue's own limit for tenants applies.
+    of its jobs may run at once; None: the queue's own limit for tenants applies. ``held_at``: since when it
+    is held, in Redis ms, and ``held_by`` whom, if that is known.
     """
 
     organization_id: str | None
@@ -43,6 +44,8 @@ class QueueTenant:
     weight: int = 1
     limit: int | None = None
     paused: bool = False
+    held_at: int | None = None
+    held_by: str = ""
 
     def public(self) -> dict[str, Any]:
         """The object that the HTTP shim and ``hsejobs tenants --json`` return."""
@@ -130,12 +133,13 @@ class Shares:
         weight: int = KEEP,
         limit: int | None = KEEP,
         paused: bool = KEEP,
+        who: str = "",
         seen: QueueTenant | None = None,
         entry: str = "",
     ) -> bool:
         """Sets what is given, and keeps the rest; returns whether that changed anything.
 
-        ``seen``: how it stood when the user saw it; None for any. ``entry``: for the audit log.
+        ``who`` acts; ``seen``: how it stood when the user saw it, None for any; ``entry``: for the audit log.
 
         ``weight``: 1 to 1,000, 1 unless set. ``limit``: 1 to 1,000,000, or None for none of its own.
         Raises InvalidOption, and WrongState if its settings changed since it was seen.
@@ -148,7 +152,7 @@ class Shares:
             "" if paused is KEEP else int(paused),
             "" if seen is None else f"{seen.weight} {seen.limit or _NONE} {int(seen.paused)}",
         )
-        changed = self.redis.run(scripts.TENANT_SET, self._base(queue), (name, *args, entry))
+        changed = self.redis.run(scripts.TENANT_SET, self._base(queue), (name, *args, who, entry))
         if changed < 0:
             raise WrongState(
                 f"the settings of {name} changed since they were shown; check them", "changed"
@@ -195,7 +199,7 @@ class _Row:
 def _row(row: Sequence[Any], whole_us: int) -> _Row:
     raw, waiting, active, delayed, failed, ended, us, text = row
     name = raw.decode("utf-8", "surrogateescape")
-    weight, limit, paused = settings_of(text)
+    weight, limit, paused, since, who = settings_of(text)
     tenant = QueueTenant(
         name or None,
         waiting,
@@ -207,15 +211,19 @@ def _row(row: Sequence[Any], whole_us: int) -> _Row:
         weight,
         limit,
         paused,
+        since,
+        who,
     )
     stands = bool(waiting or active or delayed or failed or ended or us or text)
     return _Row(name, (-us, -(waiting + active), name), stands, tenant)
 
 
-def settings_of(text: bytes) -> tuple[int, int | None, bool]:
-    """Weight, limit and pause from the record of `tenant_set.lua`."""
-    weight, limit, paused = (*text.decode("ascii", "replace").split(" "), "", "", "")[:3]
-    return _within(weight, MOST_WEIGHT) or 1, _within(limit, MOST_AT_ONCE), paused == "1"
+def settings_of(text: bytes) -> tuple[int, int | None, bool, int | None, str]:
+    """Weight, limit, pause, since when and by whom, from the record of `tenant_set.lua`."""
+    found = (*text.decode("utf-8", "replace").split(" ", 4), "", "", "", "", "")[:5]
+    weight, limit, paused, since, who = found
+    number = _within(weight, MOST_WEIGHT) or 1
+    return number, _within(limit, MOST_AT_ONCE), paused == "1", whole_number(since), who
 
 
 def _within(text: str, most: int) -> int | None:

@@ -109,14 +109,15 @@ def tasks_text(held: Sequence[HeldTask]) -> str:
     return f"the task {held[0].task.rpartition('.')[2][:NAME]} is held{by}{of}"
 
 
-def held_text(crowd: Crowd) -> str:
-    """``org-7 is held, 12 jobs of it wait``; '' if no organization is held."""
+def held_text(crowd: Crowd, age: str = "") -> str:
+    """``org-7 is held by ann 12m, 12 jobs of it wait``; '' if none is held. ``age``: for how long."""
     if not crowd.held:
         return ""
     of = f", {_jobs(crowd.held_jobs, len(crowd.held))}" if crowd.held_jobs else ""
     if len(crowd.held) > 1:
         return f"{len(crowd.held)}{'+' if crowd.more else ''} organizations are held{of}"
-    return f"{crowd.held[0][0][:NAME]} is held{of}"
+    by = f" by {crowd.held[0].who[:NAME]}" if crowd.held[0].who else ""
+    return f"{crowd.held[0].name[:NAME]} is held{by}{age and f' {age}'}{of}"
 
 
 def _jobs(jobs: int, of: int) -> str:

@@ -39,8 +39,8 @@ class Alert:
     """One alert. ``level``: critical, warning, note or ended; ``since`` and ``ended`` in ms.
 
     ``peak``: the worst value since it turned on, as `value_text` shows values; None if no process watches
-    it. ``worst``: what it said then. ``who``: who paused the queue, or held its task. ``cause``: why it is
-    on.
+    it. ``worst``: what it said then. ``who``: who paused the queue, or held its task or organization.
+    ``cause``: why it is on.
     """
 
     level: str
@@ -133,8 +133,11 @@ def _notes(
         yield _held(stats, _let_go(len(stats.held_tasks), "H" if keys else ""))
     if crowd is not None and crowd.held:
         todo = _let_go(len(crowd.held), "H" if keys else "") + (" (8)" if keys else "")
-        what, jobs = tenants_text(crowd), crowd.held_jobs
-        yield Alert("note", "tenant_held", stats.name, what, todo, value=jobs)
+        since = min((one.since for one in crowd.held if one.since), default=None)
+        who = crowd.held[0].who if len(crowd.held) == 1 else ""
+        age = duration(max(0, stats.now - since)) if since else ""
+        what, jobs = tenants_text(crowd, age), crowd.held_jobs
+        yield Alert("note", "tenant_held", stats.name, what, todo, since, value=jobs, who=who)
 
 
 def _let_go(held: int, key: str) -> str:

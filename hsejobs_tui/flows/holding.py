@@ -39,7 +39,7 @@ async def hold(
         if organization_id is not None:
             shares = Shares(session.redis, session.options.prefix)
             tenant = await session.read(shares.get, queue, organization_id)
-            choices[_tenant_text(tenant)] = _set_tenant(session, queue, tenant)
+            choices[_tenant_text(session, tenant)] = _set_tenant(session, queue, tenant)
         if not choices:
             session.show_message(f"{queue} has no task to hold", bad=True)
             return
@@ -84,14 +84,21 @@ def _task_text(session: Session, info: QueueInfo, task: TaskHold) -> str:
     name = _short(info, task.name)
     if task.held is None:
         return f"Hold the task {name}"
-    age = duration(max(0, session.redis_now - task.held.since))
-    return f"Let the task {name} go: held by {safe(task.held.who, 20)} {age}"
+    return f"Let the task {name} go: {_held(session, task.held.who, task.held.since)}"
 
 
-def _tenant_text(tenant: QueueTenant) -> str:
+def _held(session: Session, who: str, since: int) -> str:
+    by = f" by {safe(who, 20)}" if who else ""
+    return f"held{by} {duration(max(0, session.redis_now - since))}"
+
+
+def _tenant_text(session: Session, tenant: QueueTenant) -> str:
     name = safe(tenant.organization_id or "", 60)
     if tenant.paused:
-        return f"Let the organization {name} go: {jobs_wait(tenant.waiting)}"
+        waits = jobs_wait(tenant.waiting)
+        if tenant.held_at is not None:
+            waits = f"{_held(session, tenant.held_by, tenant.held_at)}, {waits}"
+        return f"Let the organization {name} go: {waits}"
     return f"Hold the organization {name}: {tenant.active:,} run, {jobs_wait(tenant.waiting)}"
 
 

@@ -171,7 +171,9 @@ class Alerts(View):
         queue = self._target[1]
         crowd = self.session.crowds.get(queue)
         await hold(
-            self.session, queue, organization_id=crowd.held[0][0] if crowd and crowd.held else None
+            self.session,
+            queue,
+            organization_id=crowd.held[0].name if crowd and crowd.held else None,
         )
 
 

@@ -35,6 +35,8 @@ COLUMNS = (
 )
 #: Least seconds between two reads of all failed jobs, and how many times as long as such a read takes.
 AGAIN, SHARE = 15.0, 25.0
+#: The same while nothing tells that another job has failed, or that one was retried or removed.
+UNCHANGED = 300.0
 #: Seconds between two reads of the errors of the window, and of the last 30 days.
 PAST_AGAIN, KNOWN_AGAIN = 10.0, 300.0
 #: Seconds between two draws of the list if nothing changed but the ages in it.
@@ -61,6 +63,8 @@ class Failures(View):
         #: Whether all jobs were read once, and whether they must be read again after an act.
         self._busy = self._begun = False
         self._stale = True
+        #: What `_counts` was when the jobs were read.
+        self._read_at: object = None
         self._acts = 0
         self._drawn_at = float("-inf")
         self._drawn_for: tuple[int, ...] = ()
@@ -100,7 +104,8 @@ class Failures(View):
         if moved or (live and now >= self._past_due):
             self.past = await session.read(failures.read_past, session.source, bounds)
             self._past_due, self._bounds = now + PAST_AGAIN, bounds
-        if not self._busy and now >= self._due:
+        changed = self._stale or self._counts != self._read_at
+        if not self._busy and now >= self._due + (0 if changed else UNCHANGED):
             self._busy = True
             self.run_worker(self._gather(), name="gather", exit_on_error=False)
         if now >= self._known_due:
@@ -109,6 +114,13 @@ class Failures(View):
         await self._read_sample()
         if now - self._drawn_at >= REDRAW or self._drawn_for != self._drawable():
             self._draw_groups(whole=self._begun)
+
+    @property
+    def _counts(self) -> object:
+        """Changes when the failed jobs do: as many that leave as come are seen by those that come."""
+        seen = self.session.snapshot
+        lasts = [(one, one.window()) for one in seen.queues] if seen is not None else []
+        return [(one.name, one.failed, last.failed, last.restored) for one, last in lasts]
 
     def _drawable(self) -> tuple[int, ...]:
         """What the rows are made of: changes when one of it was read again."""
@@ -145,6 +157,7 @@ class Failures(View):
         drawn, acts = began, self._acts
         found: dict[str, Group] = {}
         seen = total = 0
+        self._read_at = self._counts
         try:
             while self.is_mounted and (step := await session.do(next, steps, None)) is not None:
                 found, seen, total = step
@@ -158,6 +171,7 @@ class Failures(View):
         except JobsError as error:
             for group in found.values():
                 group.broken = True
+            self._read_at = None
             session.show_message(error)
             return
         finally:

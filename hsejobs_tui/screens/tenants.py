@@ -13,7 +13,7 @@ from hsejobs.wording import counted
 from hsejobs_tui.core import tenants
 from hsejobs_tui.core.charts import bar, percent, spark
 from hsejobs_tui.core.tenants import Tenancy, TenantRow
-from hsejobs_tui.core.text import safe, short
+from hsejobs_tui.core.text import duration, safe, short
 from hsejobs_tui.core.view import NO_QUEUE
 from hsejobs_tui.screens.base import View
 from hsejobs_tui.session.places import InsightPlace, QueuePlace
@@ -152,7 +152,8 @@ class Tenants(View):
             text.append(f"{queue} ", "bold")
             text.append(f"{one.waiting:,} waiting, {one.active:,} running  ")
         if row.held:
-            text.append(f"HELD in {', '.join(row.held)}: H lets it go", "bold warn")
+            text.append(f"HELD{_held_by(row, self.session.redis_now)} in ", "bold warn")
+            text.append(f"{', '.join(row.held)}: H lets it go", "bold warn")
         elif self.session.has("tenant_hold") and row.organization_id is not None:
             text.append("H holds it: what runs finishes, nothing of it starts", "dim")
         return text
@@ -258,6 +259,15 @@ def _why(row: TenantRow) -> str:
     if row.waiting_share >= row.added_share and row.count("waiting"):
         return f"{percent(row.waiting_share)} of what waits ({row.count('waiting'):,})"
     return f"{percent(row.added_share)} of what was added ({row.total.added:,})"
+
+
+def _held_by(row: TenantRow, now: int) -> str:
+    """Who held it and for how long, as far as it is known and alike in all queues."""
+    held = [one for one in row.now.values() if one.paused]
+    who = {one.held_by for one in held}
+    since = min((one.held_at for one in held if one.held_at), default=None)
+    by = f" by {safe(next(iter(who)), 30)}" if len(who) == 1 and "" not in who else ""
+    return by + (f" {duration(max(0, now - since))}" if since else "")
 
 
 def _count(count: int, style: str) -> Text:

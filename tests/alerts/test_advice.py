@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hsejobs.services.alerts.channels import line
-from hsejobs.store.crowds import Crowd
+from hsejobs.store.crowds import Crowd, HeldTenant
 from hsejobs.store.holds import HeldTask, Holds
 from hsejobs.store.read import QueueStats
 from hsejobs.store.shares import Shares
@@ -26,8 +26,9 @@ def stats(**values: Any) -> QueueStats:
 
 
 FLOOD = Crowd(100, "org-7", 62)
-TENANT = Crowd(100, "org-7", 62, (("org-7", 62),), held_ms=890_000)
-FEW = Crowd(100, None, 0, (("org-7", 3), ("org-8", 1)), held_ms=890_000)
+TENANT = Crowd(100, "org-7", 62, (HeldTenant("org-7", 62),), held_ms=890_000)
+BY_ANN = Crowd(100, "org-7", 62, (HeldTenant("org-7", 62, 5, "ann"),), held_ms=890_000)
+FEW = Crowd(100, None, 0, (HeldTenant("org-7", 3), HeldTenant("org-8", 1)), held_ms=890_000)
 
 
 @pytest.mark.parametrize(
@@ -44,6 +45,14 @@ FEW = Crowd(100, None, 0, (("org-7", 3), ("org-8", 1)), held_ms=890_000)
             "let it go",
         ),
         ("waiting", stats(), TENANT, False, "org-7 is held, 62 jobs of it wait", "let it go"),
+        (
+            "waiting",
+            stats(),
+            BY_ANN,
+            False,
+            "org-7 is held by ann, 62 jobs of it wait",
+            "let it go",
+        ),
         (
             "waiting",
             stats(),

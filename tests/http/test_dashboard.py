@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import json
+import math
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from starlette.websockets import WebSocket
 from websockets import Origin
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from tests.http.conftest import MAIL, Shim, running, signed, token
+from hsejobs.settings import load_settings
+from hsejobs_http.tokens import Caller
+from hsejobs_http.viewing import Look, Viewers
+from tests.http.conftest import FAR, MAIL, Shim, running, signed, token
 from tests.http.test_serve import command
 from tests.support import wait_until
 
@@ -38,7 +45,12 @@ def view(
     address = shim.url.replace("http", "ws") + f"{PATH}/ws{path}?width=120&height=30"
     address += f"&place={quote(place, safe='')}" if place else ""
     return connect(
-        address, origin=Origin(origin or shim.url), additional_headers=cookie(text), proxy=None
+        address,
+        origin=Origin(origin or shim.url),
+        additional_headers=cookie(text),
+        proxy=None,
+        # What a test does not read must not keep pings from being answered.
+        max_queue=None,
     )
 
 
@@ -254,6 +266,89 @@ def test_the_number_of_views_is_limited(few: Shim) -> None:
     assert socket is not None
     with socket:
         shows(socket, "email")
+
+
+def test_forty_viewers_of_an_organization_keep_no_one_out(redis_url: str, tmp_path: Path) -> None:
+    """With four places, an organization's share is one, and two are for operators."""
+    refused: list[int] = []
+
+    def opened(text: str) -> ClientConnection | None:
+        try:
+            return stack.enter_context(view(found, text))
+        except InvalidStatus as error:
+            refused.append(error.response.status_code)
+            return None
+
+    with running(tmp_path, JOBS_HTTP_VIEWERS="4") as found, ExitStack() as stack:
+        every = [opened(token("member", "org-1", f"user{n}")) for n in range(40)]
+        [first] = [one for one in every if one is not None]
+        assert refused == [503] * 39
+        shows(first, "email")
+        other = opened(token("member", "org-2", "eve"))
+        assert other is not None
+        shows(other, "email")
+        # The two that are reserved, then that of the member who has done nothing for the longest time.
+        for n in range(3):
+            operator = opened(token("operator", None, f"op{n}"))
+            assert operator is not None
+            shows(operator, "Workers")
+        shows(first, "an operator needed the place")
+        assert ended(first)
+        press(other, "7")
+        shows(other, "Events")
+
+
+class Browser:
+    """The far end of a websocket: takes ``most`` messages, then none until it goes."""
+
+    def __init__(self, most: float) -> None:
+        self.taken: list[Any] = []
+        self._most, self._gone = most, asyncio.Event()
+        scope = {"type": "websocket", "query_string": b"width=80&height=24", "headers": []}
+        self.socket = WebSocket(scope, self._receive, self._send)
+
+    def go(self) -> None:
+        """It closes the connection."""
+        self._gone.set()
+
+    async def _receive(self) -> Any:
+        if not self.taken:
+            return {"type": "websocket.connect"}
+        await self._gone.wait()
+        return {"type": "websocket.disconnect", "code": 1000}
+
+    async def _send(self, message: Any) -> None:
+        if len(self.taken) >= self._most:
+            await self._gone.wait()
+        self.taken.append(message)
+
+
+@pytest.mark.anyio
+async def test_a_browser_that_takes_nothing_any_more_does_not_keep_its_place(
+    redis_url: str, tmp_path: Path
+) -> None:
+    env = {"JOBS_HOME": str(tmp_path), "QUEUE_REDIS_URL": redis_url, "JOBS_HTTP_VIEWERS": "1"}
+    viewers, look = Viewers(load_settings(env)), Look(None, "", "dark")
+    asleep, operator = Browser(2), Browser(math.inf)
+
+    async def seen(browser: Browser, messages: int) -> None:
+        async with asyncio.timeout(30):
+            while len(browser.taken) < messages:
+                await asyncio.sleep(0.01)
+
+    tasks = [
+        asyncio.create_task(viewers.view(asleep.socket, Caller("a", None, "member"), look, FAR))
+    ]
+    try:
+        await seen(asleep, 2)
+        caller = Caller("o", None, "operator")
+        tasks.append(asyncio.create_task(viewers.view(operator.socket, caller, look, FAR)))
+        await seen(operator, 2)
+        assert operator.taken[1]["type"] == "websocket.send"
+    finally:
+        for browser in (asleep, operator):
+            browser.go()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def test_invalid_messages_from_a_browser_do_no_harm(shim: Shim) -> None:

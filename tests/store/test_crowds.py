@@ -28,18 +28,22 @@ def test_who_has_most_and_who_is_held(store: Store) -> None:
     found = read(["q"])["q"]
     assert (found.waiting, found.top, found.top_jobs, found.held) == (20, "org-7", 15, ())
     assert found.floods
-    Shares(store.redis, "t").set("q", "org-7", paused=True)
+    Shares(store.redis, "t").set("q", "org-7", paused=True, who="ann b")
     # Somebody without jobs may be held, too.
     Shares(store.redis, "t").set("q", "org-0", paused=True)
     found = read(["q"])["q"]
-    assert (found.held, found.held_jobs, found.floods) == (
-        (("org-7", 15), ("org-0", 0)),
-        15,
-        False,
-    )
+    assert (found.held_jobs, found.floods) == (15, False)
+    assert [(one.name, one.jobs, one.who) for one in found.held] == [
+        ("org-7", 15, "ann b"),
+        ("org-0", 0, ""),
+    ]
+    seconds, _ = store.redis.command("TIME")
+    assert 0 <= int(seconds) * 1000 + 1000 - found.held[0].since < 60_000
     assert found.held_ms >= 0
     own = Crowds(store.redis, "t", "org-7").read(["q"])["q"]
-    assert (own.waiting, own.top, own.held) == (0, None, (("org-7", 15),))
+    # Since when, but not by whom.
+    assert (own.waiting, own.top) == (0, None)
+    assert own.held == (("org-7", 15, found.held[0].since, ""),)
     assert Crowds(store.redis, "t", "org-1").read(["q"])["q"] == Crowd()
 
 
@@ -70,20 +74,20 @@ def test_many_organizations_are_looked_through_in_steps(
 
     monkeypatch.setattr(store.redis, "run_many", counted)
     whole = Crowds(store.redis, "t").read(["q"], whole=True)["q"]
-    assert {name for name, _ in whole.held} == {"org-3", "org-250"}
+    assert {name for name, *_ in whole.held} == {"org-3", "org-250"}
     assert len(sent) > 4
     # One call at a time finds them after a while, and then does not lose them.
     sent.clear()
     reader = Crowds(store.redis, "t")
     seen: set[str] = set()
     for _ in range(20):
-        now = {name for name, _ in reader.read(["q"])["q"].held}
+        now = {name for name, *_ in reader.read(["q"])["q"].held}
         assert seen <= now
         seen = now
     assert seen == {"org-3", "org-250"}
     assert sent == [1] * 20
     shares.set("q", "org-3", paused=False)
-    assert [name for name, _ in reader.read(["q"])["q"].held] == ["org-250"]
+    assert [name for name, *_ in reader.read(["q"])["q"].held] == ["org-250"]
 
 
 def test_no_more_than_some_are_kept(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

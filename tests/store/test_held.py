@@ -12,6 +12,7 @@ from hsejobs.errors import WrongState
 from hsejobs.model import State
 from hsejobs.store import keys, scripts, waits
 from hsejobs.store.holds import Holds
+from hsejobs.store.shares import Shares
 from hsejobs.store.tenants import Tenants
 from hsejobs.store.verify import RecordVerifier
 from hsejobs.store.write import Cancel, NewJob
@@ -337,3 +338,38 @@ def test_why_says_who_holds_the_task_and_since_when(store: Tasks) -> None:
     assert told["text"] == "its task is paused in this queue: by ann 12m ago"
     limited = why.explain(record, facts, others=False).public()
     assert limited["text"] == "its task is paused in this queue: 12m ago"
+
+
+def test_why_says_who_holds_the_organization_and_since_when(store: Tasks) -> None:
+    store.put("a1", organization_id="one")
+    shares = Shares(store.redis, "t")
+
+    def told(**options: bool) -> tuple[str, str]:
+        record, facts = waits.read(store.reader, "q", "a1")
+        assert facts is not None
+        found = why.explain(record, facts, **options).public()
+        return found["code"], found["text"].partition(": ")[2]
+
+    def backdate() -> None:
+        long_ago = int(store.client.time()[0]) * 1000 - 12 * 60_000
+        entry: Any = store.client.hget("t:{q}:tenants", "one")
+        words = entry.decode().split(" ")
+        store.client.hset("t:{q}:tenants", "one", " ".join([*words[:3], str(long_ago), *words[4:]]))
+
+    shares.set("q", "one", paused=True, who="ann b")
+    backdate()
+    assert told() == ("tenant_paused", "by ann b 12m ago")
+    assert told(others=False) == ("tenant_paused", "12m ago")
+    # What is set besides, and a hold of what is held, keep both.
+    seen = shares.get("q", "one")
+    assert shares.set("q", "one", weight=3, who="bob", seen=seen)
+    assert not shares.set("q", "one", paused=True, who="bob")
+    assert told() == ("tenant_paused", "by ann b 12m ago")
+    assert store.names() == []
+    # An entry of an older release has neither.
+    store.client.hset("t:{q}:tenants", "one", "3 - 1")
+    assert told() == ("tenant_paused", "")
+    assert (shares.get("q", "one").held_at, shares.get("q", "one").held_by) == (None, "")
+    assert shares.set("q", "one", paused=False, seen=shares.get("q", "one"))
+    assert store.client.hget("t:{q}:tenants", "one") == b"3 - 0"
+    assert store.names() == ["a1"]

@@ -171,21 +171,28 @@ def test_the_next_page_follows_a_tenant_that_left(store: Store, shares: Shares) 
     assert names(shares.page("q", cursor=first.next))[-2:] == ["c", "d"]
 
 
+def _entry(client: redis.Redis, org: str) -> tuple[str, str]:
+    """What is set for an organization, and who holds it."""
+    entry: Any = client.hget("t:{q}:tenants", org)
+    *settings, _, who = entry.decode().split(" ")
+    return " ".join(settings), who
+
+
 def test_settings_stay_until_they_are_set_back(
     store: Store, shares: Shares, redis_client: redis.Redis
 ) -> None:
     for org in ("one", *ODD):
         assert shares.set("q", org, weight=3)
         assert shares.set("q", org, limit=5)
-        assert shares.set("q", org, paused=True)
-        assert not shares.set("q", org, weight=3, paused=True)
+        assert shares.set("q", org, paused=True, who="ann")
+        assert not shares.set("q", org, weight=3, paused=True, who="bob")
         one = shares.get("q", org)
         assert (one.organization_id, one.weight, one.limit, one.paused) == (org, 3, 5, True)
-        assert redis_client.hget("t:{q}:tenants", org) == b"3 5 1"
+        assert _entry(redis_client, org) == ("3 5 1", "ann")
     assert sorted(map(str, names(shares.page("q")))) == sorted(("one", *ODD))
     for org in ("one", *ODD):
         assert shares.set("q", org, weight=1, limit=None)
-        assert redis_client.hget("t:{q}:tenants", org) == b"1 - 1"
+        assert _entry(redis_client, org) == ("1 - 1", "ann")
         assert shares.set("q", org, paused=False)
     assert redis_client.exists("t:{q}:tenants") == 0
     assert names(shares.page("q")) == []

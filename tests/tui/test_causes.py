@@ -141,7 +141,7 @@ async def test_who_floods_is_the_cause_and_a_hold_is_not_forgotten(stage: Stage)
         # Without an alert, too.
         for n in range(157):
             stage.writer.remove("mail", f"job-{n}" if n < 139 else f"job-{n + 3}")
-        await shows(pilot, "mail: org-7 is held, 1 job of it waits", "H lets it go (8)")
+        await shows(pilot, "mail: org-7 is held ", "1 job of it waits", "H lets it go (8)")
         shares.set("mail", "org-7", paused=False)
         await until(pilot, lambda: "is held" not in text_of(app), "no one is held")
 

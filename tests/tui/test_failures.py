@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 
 import pytest
 
 from hsejobs_tui.core import failures
 from hsejobs_tui.core.source import LiveSource
+from hsejobs_tui.screens import failures as screen
 from tests.support.waiting import redis_ms
 from tests.tui.conftest import Stage
 from tests.tui.driving import settle, shows, text_of, until
@@ -175,3 +177,41 @@ def test_the_steps_of_the_history_do_not_overlap(stage: Stage) -> None:
     steps = known.steps["mail", "error", REFUSED]
     assert sum(count for _, _, count in steps) == 5
     assert all(end <= begin for (_, end, _), (begin, _, _) in pairwise(steps))
+
+
+@pytest.mark.anyio
+async def test_failed_jobs_are_not_read_again_while_nothing_changed(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(screen, "AGAIN", 0.0)
+    monkeypatch.setattr(screen, "SHARE", 0.0)
+    stage.fail("one", "KeyError: 'a'")
+    app = stage.app()
+    reads: list[None] = []
+    read = app.session.source.failures
+
+    def counted() -> object:
+        reads.append(None)
+        return read()
+
+    monkeypatch.setattr(app.session.source, "failures", counted)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("2")
+        await shows(pilot, "1 kind of failure, 1 job")
+
+        async def polls(more: int) -> None:
+            for _ in range(more):
+                old = app.session.snapshot
+                app.session.poll_soon()
+                await until(
+                    pilot, partial(lambda one: app.session.snapshot is not one, old), "a poll"
+                )
+
+        await polls(3)
+        before = len(reads)
+        await polls(5)
+        assert len(reads) == before
+        # As many leave as come: the number of failed jobs stays.
+        stage.writer.remove("mail", "one")
+        stage.fail("two", "ValueError: b")
+        await shows(pilot, "1 kind of failure, 1 job", "ValueError")

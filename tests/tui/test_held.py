@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from hsejobs.store.holds import Holds
@@ -70,11 +72,13 @@ async def test_the_queue_s_head_says_that_a_task_is_held(stage: Stage) -> None:
 async def test_a_held_organization_is_let_go_from_its_alert(stage: Stage) -> None:
     stage.add("job-1", org="org-7")
     shares = Shares(stage.redis, "t")
-    shares.set("mail", "org-7", paused=True)
+    shares.set("mail", "org-7", paused=True, who="ann")
     async with opened(stage, "5") as pilot:
-        await shows(pilot, "org-7 is held, 1 job of it waits", "H lets it go (8)")
+        await shows(
+            pilot, "org-7 is held by ann", "1 job of it waits", "H lets it go (8)", "since "
+        )
         await pilot.press("H")
-        await shows(pilot, "Let the organization org-7 go: 1 job waits")
+        await shows(pilot, "Let the organization org-7 go: held by ann")
         await pilot.press("down", "enter")
         await says(pilot, "org-7 is let go in mail")
     assert not shares.get("mail", "org-7").paused
@@ -85,10 +89,11 @@ def test_one_frame_says_what_is_held(stage: Stage, capsys: pytest.CaptureFixture
 
     for n in range(3):
         stage.add(f"job-{n}", org="org-7")
-    Shares(stage.redis, "t").set("mail", "org-7", paused=True)
+    Shares(stage.redis, "t").set("mail", "org-7", paused=True, who="bob")
     Holds(stage.redis, "t").set("mail", "m.send", paused=True, who="ann")
     once.show(stage.options())
     shown = capsys.readouterr().out
     assert "note: mail: task send held by ann" in shown
     # Without keys: there are none.
-    assert "note: mail: org-7 is held, 3 jobs of it wait; let it go\n" in shown
+    told = r"note: mail: org-7 is held by bob [0-9.]+m?s?, 3 jobs of it wait; let it go\n"
+    assert re.search(told, shown)

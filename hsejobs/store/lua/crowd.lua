@@ -6,7 +6,7 @@
 --   but those given; most: held ones that are returned; organization: one to look at before the others
 -- returns: {waiting jobs, the organization or '', how many of them it has, ms since the longest waiting job of the held
 --       tasks began to wait or -1, next cursor, 0 at the end, then for each held organization its name, how many of its
---       jobs wait, ms since the longest waiting of them began to wait or -1}
+--       jobs wait, ms since the longest waiting of them began to wait or -1, "<since in ms> <who>" or ''}
 -- errors: none
 -- read only
 -- include: base oldest
@@ -32,10 +32,11 @@ local found, known, left = {}, {}, within(ARGV[5], 0, 1000, 100)
 local function look(orgs)
   local settings = #orgs > 0 and read(base .. K.tenants, unpack(orgs)) or {}
   for i, org in ipairs(orgs) do
-    if left > 0 and not known[org] and string.match(settings[i] or '', '^%S+ %S+ 1$') then
+    local by = left > 0 and not known[org] and string.match(settings[i] or '', '^%S+ %S+ 1 ?(.*)$')
+    if by then
       known[org], left = true, left - 1
       local own = org_index('w', org)
-      found[#found + 1], found[#found + 2], found[#found + 3] = org, redis.call('ZCARD', own), oldest_in(own)
+      for _, value in ipairs({ org, redis.call('ZCARD', own), oldest_in(own), by }) do found[#found + 1] = value end
     end
   end
 end

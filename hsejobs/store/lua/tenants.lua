@@ -4,7 +4,7 @@
 --   without an organization, some of all: cursor 0 at first, limit at most 200; newest: the minute of the
 --   first call, '' for now
 -- returns: {next cursor, 0 at the end, the newest minute, {waiting, active, delayed, failed, ended, running time in us}
---       of the whole queue, then for each organization {organization, the same, "weight limit paused" or ''}}; one may
+--       of the whole queue, then for each organization {organization, the same, its entry in `tenants` or ''}}; one may
 --       be returned twice
 -- errors: none
 -- read only

@@ -64,8 +64,9 @@ local function tell_limits(score)
     tell('rate_opens', opens_at(base .. K.starts, tonumber(most), tonumber(window)))
   end
   if org then
-    local _, limit, paused = rule_of(org)
+    local _, limit, paused, by = rule_of(org)
     tell('tenant_paused', paused and 1 or 0)
+    tell('tenant_held', by)
     tell('tenant_limit', limit)
     tell('tenant_running', redis.call('ZCARD', org_index('a', org)))
   end

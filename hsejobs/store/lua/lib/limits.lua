@@ -1,13 +1,13 @@
 -- Weights, limits and pauses of parties.
 
--- Weight, limit (nil: none) and pause of a party.
+-- Weight, limit (nil: none), pause of a party, and since when and by whom if that is known: "<ms> <who>".
 local function rule_of(party)
   local limit = party ~= '' and whole(share()[TENANT]) or nil
   if party == '' or not share()[OVERRIDES] then return 1, limit, false end
-  local weight, own, paused = string.match(read(base .. K.tenants, party)[1] or '', '^(%S+) (%S+) (%d)$')
+  local weight, own, paused, by = string.match(read(base .. K.tenants, party)[1] or '', '^(%S+) (%S+) (%d) ?(.*)$')
   if not weight then return 1, limit, false end
   if own ~= '-' then limit = whole(own, limit) end
-  return within(weight, 1, 1000, 1), limit, paused == '1'
+  return within(weight, 1, 1000, 1), limit, paused == '1', by
 end
 
 local function is_limited(party, more)
