@@ -15,7 +15,7 @@ from hsejobs.store.tenants import Tenants
 from hsejobs.store.work import Done
 from tests.store.test_acts import Store
 from tests.support import wait_until
-from tests.support.waiting import redis_ms
+from tests.support.waiting import redis_ms, room_in_minute
 
 #: An id may be the name of a key, contain a colon, a slash or a space, and be as long as allowed.
 ODD = ("t", "2", "a:b/c d", "ü" * 200)
@@ -260,7 +260,7 @@ def test_the_busiest_of_more_than_one_sweep_compares(
     store: Store, redis_client: redis.Redis
 ) -> None:
     """Also one that is active still, which is last in the list."""
-    last = redis_ms(store.redis) // 60_000 - 1
+    last = room_in_minute(store.redis) - 1
     pipeline = redis_client.pipeline()
     pipeline.hset(f"t:{{q}}:m:{last}", "c", 1)
     for number in range(3 * keys.BUSIEST_COMPARED):
@@ -285,7 +285,7 @@ def test_the_busiest_of_more_than_one_sweep_compares(
 
 def _back_a_minute(store: Store, client: redis.Redis) -> int:
     """Renames the counters as if they were of the minute before this one; returns that minute."""
-    last = redis_ms(store.redis) // 60_000 - 1
+    last = room_in_minute(store.redis) - 1
     found: Any = client.keys("t:{q}:m:*")
     for key in found:
         _, _, rest = key.decode().partition("}:m:")
