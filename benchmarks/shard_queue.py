@@ -93,9 +93,10 @@ class EveryBase(WorkerStore):
             became.update(zip(some, store.stall(some, max_stalls), strict=True))
         return [became[job] for job in jobs]
 
-    def sweep(self, max_stalls: int, *, stall_until: int = LARGEST) -> Swept:
-        swept = [store.sweep(max_stalls, stall_until=stall_until) for store in self._all]
+    def sweep(self, max_stalls: int, *, ended_by: int = LARGEST) -> Swept:
+        swept = [store.sweep(max_stalls, ended_by=ended_by) for store in self._all]
         due = [one.next_due for one in swept if one.next_due is not None]
+        ends = [one.next_end for one in swept if one.next_end is not None]
         return Swept(
             sum(one.moved for one in swept),
             min(due, default=None),
@@ -103,6 +104,7 @@ class EveryBase(WorkerStore):
             swept[0].now,
             [job for one in swept for job in one.cancelled],
             [job for one in swept for job in one.ended],
+            min(ends, default=None),
         )
 
 

@@ -97,8 +97,11 @@ PROOFS: dict[str, tuple[str, ...]] = {
     "After an outage of Redis, and after its own start": (
         f"{PROMISES}::test_a_start_takes_nothing_for_stalled_at_first",
         f"{PROMISES}::test_an_outage_leaves_the_holders_time_to_renew",
-        f"{AGAIN}::test_a_sweep_that_comes_late_takes_no_lease",
+    ),
+    "However short Redis was silent, a lease that ended": (
+        f"{AGAIN}::test_a_sweep_takes_no_lease_that_ended_after_the_one_before",
         f"{ACTS}::test_a_sweep_that_was_under_way_through_an_outage_takes_no_lease",
+        "engine/test_calm.py::test_a_lease_that_ended_since_the_last_answer_is_looked_at_again",
     ),
     "Whatever Redis answers, no outcome is dropped.": (
         f"{MATRIX}::test_work_continues_through_each_failure",

@@ -12,6 +12,7 @@ import time
 
 from hsejobs.engine import heartbeat
 from hsejobs.engine import outcome as outcomes
+from hsejobs.engine.calm import SWEEP_EVERY, Calm
 from hsejobs.engine.duties import Duty, PendingWrites
 from hsejobs.engine.outcome import Outcome
 from hsejobs.engine.periodic import Scheduler
@@ -26,19 +27,14 @@ from hsejobs.store.recording import Recorder
 from hsejobs.store.work import SWEEP_LIMIT, WorkerStore
 from hsejobs.watch import logs
 
-#: Seconds between sweeps, heartbeats, and checks of the slots (while jobs are claimed in batches / else).
-SWEEP_EVERY, BEAT_EVERY, FAST_TICK, SLOW_TICK = 1.0, 5.0, 0.01, 0.1
+#: Seconds between heartbeats, and between checks of the slots (while jobs are claimed in batches / else).
+BEAT_EVERY, FAST_TICK, SLOW_TICK = 5.0, 0.01, 0.1
 #: Seconds after which a running job counts as slow: the jobs claimed with it are released.
 SLOW_JOB = 0.01
 #: Seconds for which the slots are checked often after the last batch was started.
 FAST_FOR = 1.0
 #: Seconds after which a consumer writes its queue's description again.
 DESCRIBE_EVERY = 60.0
-#: Seconds after an outage, and after the start (which may be the end of one), in which no job counts
-#: as stalled, so that all workers can renew their leases first.
-CALM_AFTER_OUTAGE = 2.0
-#: Milliseconds (at most a third of a lease) within which a sweep must reach Redis to end leases.
-SWEEP_FRESH_MS = 1000
 #: Seconds after which an idle connection of a consumer is probed: its own waits are shorter.
 PROBE_AFTER = 10.0
 
@@ -70,8 +66,7 @@ class Maintenance:
         self._described_at = float("-inf")
         #: Whether consumers of 0.1.0 are to leave the jobs to newer ones.
         self._hold = False
-        #: Until when no job counts as stalled: infinity from a refusal until the first success.
-        self._calm_until = time.monotonic() + CALM_AFTER_OUTAGE
+        self.calm = Calm()
         #: Redis time in ms at the last sweep, and when that was.
         self._redis_now: tuple[int, float] | None = None
         self.renewal = Duty("renew", min(self.settings.lease_ms / 3000, 5.0), self._renew)
@@ -130,14 +125,14 @@ class Maintenance:
         started = time.monotonic()
         succeeded = duty.run(self.queue.name, self.consumer.outage)
         if time.monotonic() - started > self.settings.lease_ms / 3000:
-            # A renewal may not wait this long; other consumers may be late too: let all renew first.
-            self._calm_until = max(self._calm_until, time.monotonic() + CALM_AFTER_OUTAGE)
+            # A renewal may not wait this long.
+            self.calm.late()
             self.renewal.at = 0.0
         if succeeded or duty.advisory:
             return
         if duty is self.renewal or duty is self._sweeping:
-            # Leases that are still in use, here and elsewhere, may have expired: renew first.
-            self._calm_until, self._due_at = float("inf"), None
+            self.calm.outage()
+            self._due_at = None
             self.renewal.at = min(self.renewal.at, time.monotonic() + 0.25)
         self.timer.drop()
 
@@ -148,7 +143,7 @@ class Maintenance:
             wake.append(self._writing.at)
         if self._due_at is not None and self._sweeping.failures == 0:
             # After a refusal, an announcement must not make sweeps follow each other.
-            wake.append(max(self._due_at, now + 0.05 if self._calm_until == float("inf") else now))
+            wake.append(max(self._due_at, now if self.calm.answered else now + 0.05))
         return max(0.0, min(wake) - now)
 
     # -- slots: nothing here calls Redis, so it may run while a reply is awaited
@@ -275,13 +270,10 @@ class Maintenance:
 
     def _sweep(self) -> None:
         # A consumer ends other leases only after its own renewals of this round have succeeded.
-        now = time.monotonic()
-        until = 0
-        if self.renewal.failures == 0 and self._calm_until <= now:
-            until = self._redis_time() + min(SWEEP_FRESH_MS, self.settings.lease_ms // 3)
-        swept = self.work.sweep(self.settings.max_stalls, stall_until=until)
-        if self._calm_until == float("inf"):
-            self._calm_until = time.monotonic() + CALM_AFTER_OUTAGE
+        ended_by = self.calm.ended_by() if self.renewal.failures == 0 else 0
+        began = time.monotonic()
+        swept = self.work.sweep(self.settings.max_stalls, ended_by=ended_by)
+        self.calm.swept(began, swept.now)
         for job_id, became in swept.stalled:
             self._log_stalled(job_id, became)
         for job_id, token in swept.cancelled:
@@ -298,6 +290,9 @@ class Maintenance:
         elif swept.next_due is not None and swept.next_due < 60_000:
             # It is due by then, as the reply took time; at most a thousand sweeps a second.
             self._due_at = time.monotonic() + max(swept.next_due, 1.0) / 1000
+        if swept.next_end is not None:
+            look = self.calm.next_look(swept.next_end)
+            self._due_at = min(look, self._due_at or look)
 
     def _redis_time(self) -> int:
         """The approximate Redis time in ms; 0 before the first sweep."""

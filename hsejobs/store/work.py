@@ -53,6 +53,8 @@ class Swept:
     cancelled: list[tuple[str, str]]
     #: Jobs that were ended from outside and have not been reported to their chords.
     ended: list[str]
+    #: ms until the first of the leases ends that the sweep left, if it does within a second; 0: it has ended.
+    next_end: int | None
 
 
 class Beat(NamedTuple):
@@ -223,13 +225,14 @@ class WorkerStore:
             return []
         return [item.decode() for item in self._run(scripts.STALL, (max_stalls, *_flat(jobs)))]
 
-    def sweep(self, max_stalls: int, *, stall_until: int = LARGEST) -> Swept:
+    def sweep(self, max_stalls: int, *, ended_by: int = LARGEST) -> Swept:
         """Moves due jobs and stalls jobs with expired leases, at most SWEEP_LIMIT of each.
 
-        ``stall_until``: Redis time in ms after which no job is stalled; 0 stalls none.
+        ``ended_by``: the Redis time in ms by which a lease must have ended; 0 stalls none. Pass ``now`` of
+        an earlier sweep: a renewal of what ended later may be on its way.
         """
-        moved, next_due, stalled, became, now, cancelled, ended = self._run(
-            scripts.SWEEP, (max_stalls, SWEEP_LIMIT, SWEEP_LIMIT, stall_until)
+        moved, next_due, stalled, became, now, cancelled, ended, next_end = self._run(
+            scripts.SWEEP, (max_stalls, SWEEP_LIMIT, SWEEP_LIMIT, ended_by)
         )
         pairs = [(i.decode(), b.decode()) for i, b in zip(stalled, became, strict=True)]
         return Swept(
@@ -239,6 +242,7 @@ class WorkerStore:
             now,
             _pairs(cancelled),
             [one.decode() for one in ended],
+            None if next_end < 0 else next_end,
         )
 
     def progress(self, job_id: str, token: str, percent: float, message: str) -> bool:

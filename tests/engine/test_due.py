@@ -15,8 +15,6 @@ from tests.engine import jobs
 from tests.engine.bench import Steady
 from tests.engine.test_queue import Host
 
-OUTAGE = float("inf")
-
 
 @pytest.fixture
 def maintenance(trial: Path) -> Maintenance:
@@ -35,9 +33,9 @@ def test_what_is_due_is_not_late_because_nothing_may_count_as_stalled_yet(
     for duty in maintenance._duties:
         duty.at = now + 60
     maintenance._due_at = now + 0.003
-    assert maintenance._calm_until > now
+    assert maintenance.calm.until > now
     assert maintenance._until_next(now) == pytest.approx(0.003)
-    maintenance._calm_until = OUTAGE
+    maintenance.calm.outage()
     assert maintenance._until_next(now) == pytest.approx(0.05)
 
 

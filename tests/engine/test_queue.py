@@ -155,17 +155,19 @@ def test_after_a_call_that_took_long_leases_are_renewed_before_any_is_taken(
     monkeypatch.setenv("QUEUE_LEASE_MS", "300")
     reset_runtime()
     maintenance = Maintenance(Host(jobs.huey))
-    maintenance._calm_until = 0.0
+    maintenance._sweep()
+    maintenance.calm.until = 0.0
     maintenance._do(Duty("quick", 1.0, lambda: None))
-    assert maintenance._calm_until == 0.0
+    assert maintenance.calm.until == 0.0
     maintenance.renewal.at = time.monotonic() + 60
     maintenance._do(Duty("slow", 1.0, lambda: time.sleep(0.15)))  # Redis answers late
     job = jobs.echo.add({"n": 1, "say": "x"})
     assert maintenance.work.step([], 1, "dead", 0)[1][0].id == job.id
     maintenance._sweep()
+    maintenance._sweep()
     assert job.refresh().stalls == 0
     assert maintenance.renewal.at <= time.monotonic()
-    maintenance._calm_until = 0.0
+    maintenance.calm.until = 0.0
     maintenance._sweep()
     assert job.refresh().stalls == 1
 

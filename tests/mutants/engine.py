@@ -7,6 +7,7 @@ from tests.mutants.mutant import Mutant
 ENGINE = "hsejobs/engine"
 PROMISES = "engine/test_promises.py"
 OVERLAP = "engine/test_overlap.py"
+CALM = ("engine/test_calm.py",)
 DUTIES = ("engine/test_duties.py",)
 SLOTS = ("engine/test_slots.py",)
 LEAK = (f"{PROMISES}::test_no_secret_leaves_through_result_log_or_progress",)
@@ -23,17 +24,31 @@ def masking(what: str, old: str, new: str, *tests: str) -> Mutant:
 MUTANTS = (
     engine(
         "no calm after an outage",
-        "maintenance",
-        "self._calm_until = time.monotonic() + CALM_AFTER_OUTAGE\n        for job_id",
-        "self._calm_until = 0.0\n        for job_id",
-        f"{PROMISES}::test_an_outage_leaves_the_holders_time_to_renew",
+        "calm",
+        """may have expired.\"""\n        self.answered = 0""",
+        """may have expired.\"""\n        pass""",
+        *CALM,
     ),
     engine(
         "no calm after a start",
-        "maintenance",
-        "self._calm_until = time.monotonic() + CALM_AFTER_OUTAGE\n        #:",
-        "self._calm_until = 0.0\n        #:",
+        "calm",
+        "min(away, CALM_AFTER_OUTAGE)",
+        "0.0",
         f"{PROMISES}::test_a_start_takes_nothing_for_stalled_at_first",
+    ),
+    engine(
+        "leases that ended in a silence are taken at once",
+        "calm",
+        "return self.answered if",
+        "return 2**53 if",
+        *CALM,
+    ),
+    engine(
+        "a consumer that was frozen takes what it finds",
+        "calm",
+        "max(now - began, (redis_ms - self.answered) / 1000 - SWEEP_EVERY)",
+        "now - began",
+        *CALM,
     ),
     engine(
         "a dead process's job waits for its lease",

@@ -157,17 +157,17 @@ MUTANTS = (
     lua("stalls never end", "lib/stall", "if stalls > max_stalls and", "if false and"),
     lua("a stall uses an attempt", "lib/stall", "math.max(0, made - 1)", "made", PROMISES),
     lua(
-        "a sweep that comes late takes leases",
+        "a sweep takes what ended after the one before",
         "sweep",
-        "if now_ms > whole(ARGV[4], 0) then stall_limit = 0 end\n",
-        "",
+        "if ends > ended_by then",
+        "if ends > now_ms then",
         AGAIN,
     ),
     lua(
         "a dead lease is swept as due alone",
         "sweep",
-        "'-inf', NOW, 'LIMIT'",
-        "'-inf', '(0', 'LIMIT'",
+        "'-inf', int(now_ms + 1000),",
+        "'-inf', '(0',",
     ),
     lua(
         "the same id makes a second job",

@@ -19,6 +19,7 @@ _CLOCKED = (
     "hsejobs.engine.stepping",
     "hsejobs.engine.maintenance",
     "hsejobs.engine.heartbeat",
+    "hsejobs.engine.calm",
     "hsejobs.engine.duties",
     "hsejobs.engine.outage",
     "hsejobs.engine.timer",

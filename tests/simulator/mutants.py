@@ -58,7 +58,7 @@ IN_LUA: dict[str, tuple[str, Patch]] = {
     ),
     "late sweeps take leases": (
         "sweep",
-        without("if now_ms > whole(ARGV[4], 0) then stall_limit = 0 end\n"),
+        replaced("math.min(whole(ARGV[4], 0), now_ms)", "now_ms"),
     ),
     "late claims take jobs": (
         "complete",
@@ -138,7 +138,7 @@ def _taken_back_forever() -> Any:
 def _sweeps_first() -> Any:
     """After an outage, leases are taken before any consumer could renew."""
 
-    def sweep(self: WorkerStore, max_stalls: int, *, stall_until: int = 0) -> Any:
+    def sweep(self: WorkerStore, max_stalls: int, *, ended_by: int = 0) -> Any:
         return kept(self, max_stalls)
 
     kept = WorkerStore.sweep

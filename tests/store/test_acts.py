@@ -20,7 +20,6 @@ from hsejobs.store.read import JobReader, percentile
 from hsejobs.store.work import Done, Swept, WorkerStore
 from hsejobs.store.write import JobWriter, NewJob
 from tests.support.server import Server
-from tests.support.waiting import redis_ms
 
 
 class Store:
@@ -331,12 +330,10 @@ def test_a_sweep_that_was_under_way_through_an_outage_takes_no_lease(
     """It waits in the buffer of a frozen server, and would be run before any holder can renew."""
     store.add("a")
     ((job_id, token),) = store.claim(lease=200)
-    sent_at = redis_ms(store.redis)
+    before = store.work.sweep(3, ended_by=0).now
     swept: list[Swept] = []
     redis_server.freeze()
-    sender = threading.Thread(
-        target=lambda: swept.append(store.work.sweep(3, stall_until=sent_at + 100))
-    )
+    sender = threading.Thread(target=lambda: swept.append(store.work.sweep(3, ended_by=before)))
     sender.start()
     time.sleep(0.4)  # the lease ends meanwhile
     redis_server.thaw()
@@ -344,7 +341,7 @@ def test_a_sweep_that_was_under_way_through_an_outage_takes_no_lease(
     assert [one.stalled for one in swept] == [[]]
     assert store.work.renew([(job_id, token)], 1000) == set()
     assert store.counts()[1] == 1
-    assert store.work.sweep(3, stall_until=redis_ms(store.redis) + 1000).stalled == []
+    assert store.work.sweep(3, ended_by=swept[0].now).stalled == []
 
 
 def test_a_page_is_bounded_in_bytes_too(store: Store) -> None:

@@ -70,12 +70,26 @@ def test_a_claim_that_comes_late_takes_nothing(work: WorkerStore) -> None:
     assert [one.id for one in work.step([], 1, "another", 60_000)[1]] == ["b"]
 
 
-def test_a_sweep_that_comes_late_takes_no_lease(work: WorkerStore) -> None:
+def test_a_sweep_takes_no_lease_that_ended_after_the_one_before(work: WorkerStore) -> None:
     """Seen: a hung server held it, with the renewals behind it, and it took every lease."""
+    before = work.sweep(3, ended_by=0)
     assert claim(work, 0) == ["a"]
-    now = work.sweep(3, stall_until=0).now
-    assert work.sweep(3, stall_until=now - 1).stalled == []
-    assert work.sweep(3, stall_until=now + 60_000).stalled == [("a", "waiting")]
+    ended = int(work.redis.command("ZSCORE", keys.of(BASE, "active"), "a"))
+    assert work.sweep(3, ended_by=min(before.now, ended - 1)).stalled == []
+    looked = work.sweep(3, ended_by=ended - 1)
+    assert (looked.stalled, looked.next_end) == ([], 0)
+    taken = work.sweep(3, ended_by=looked.now)
+    assert (taken.stalled, taken.next_end) == ([("a", "waiting")], None)
+
+
+def test_a_sweep_tells_when_the_next_lease_ends(work: WorkerStore) -> None:
+    assert claim(work, 60_000) == ["a"]
+    assert work.sweep(3).next_end is None
+    work.renew([("a", "token")], 900)
+    assert work.sweep(3, ended_by=0).next_end is None
+    ends = work.sweep(3, ended_by=1).next_end
+    assert ends is not None
+    assert 0 <= ends <= 900
 
 
 def test_a_renewal_tells_two_attempts_at_one_job_apart(work: WorkerStore) -> None:

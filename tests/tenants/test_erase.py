@@ -10,13 +10,16 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, BinaryIO
 
 import pytest
 import redis
 
 from hsejobs.engine.runtime import runtime
+from hsejobs.errors import QueueBusy
 from hsejobs.mentions import mentions
 from hsejobs.store.circuits import Circuits, webhook_circuit
 from hsejobs.store.work import WorkerStore
@@ -151,6 +154,30 @@ def test_an_erasure_refuses_while_jobs_run(redis_url: str) -> None:
     work.step([], 1, "dead", 0)
     assert run("tenants", "erase", "o-1", "--yes").returncode == 0
     assert total("o-1") == 0
+
+
+def test_an_erasure_takes_no_lease_that_its_holder_still_renews(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after an outage: the kind is in ``engine/test_calm.py``."""
+    fresh()
+    job = queue_email(MAIL, organization_id="o-1")
+    work = WorkerStore(runtime().redis, "hsejobs", "email", patience=2)
+    work.step([], 1, "token", 0)
+    erasure = import_module("hsejobs.services.tenants.erase")
+    renews = SimpleNamespace(sleep=lambda _: work.renew([(job.id, "token")], 60_000))
+    monkeypatch.setattr(erasure, "time", renews)
+    tenant: Any = SimpleNamespace(
+        redis=runtime().redis,
+        prefix="hsejobs",
+        settings=runtime().settings,
+        queues=lambda: ["email"],
+        running=lambda: 1,
+    )
+    with pytest.raises(QueueBusy):
+        erasure._refuse_running(tenant)
+    found = job.refresh()
+    assert (found.status, found.stalls) == ("active", 0)
 
 
 def test_a_record_in_no_index_goes_too(redis_url: str, redis_client: redis.Redis) -> None:

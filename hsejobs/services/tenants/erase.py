@@ -19,6 +19,8 @@ from hsejobs.store.work import WorkerStore
 ALL_MS = -10 * 366 * 86_400_000
 #: Seconds to wait for jobs that started meanwhile, and for the last heartbeats that name them.
 PATIENCE = 60.0
+#: Seconds in which the holders of leases that have ended may renew them, if Redis was away until now.
+HOLDERS_TIME = 2.0
 #: Seconds to wait until the server has rewritten its append-only file.
 REWRITE_SECONDS = 600.0
 #: How often the erasure starts over because jobs were added meanwhile.
@@ -74,11 +76,13 @@ def erase(
 def _refuse_running(tenant: Tenant) -> None:
     running = tenant.running()
     if running:
-        for queue in tenant.queues():
-            # Put the jobs of dead workers back, as any consumer would.
-            WorkerStore(tenant.redis, tenant.prefix, queue, patience=3.0).sweep(
-                tenant.settings.max_stalls
-            )
+        # Put the jobs of dead workers back, as any consumer would: after the living ones have renewed.
+        queues, most = tenant.queues(), tenant.settings.max_stalls
+        stores = [WorkerStore(tenant.redis, tenant.prefix, one, patience=3.0) for one in queues]
+        looks = [store.sweep(most, ended_by=0).now for store in stores]
+        time.sleep(HOLDERS_TIME)
+        for store, ended_by in zip(stores, looks, strict=True):
+            store.sweep(most, ended_by=ended_by)
         running = tenant.running()
     if running:
         raise QueueBusy(

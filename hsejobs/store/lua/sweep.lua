@@ -1,24 +1,31 @@
 -- sweep: moves due delayed jobs and stalls jobs with expired leases; every consumer calls it once a second,
 -- and learns which active jobs are cancelled.
 -- KEYS: 1 the queue's base
--- ARGV: max_stalls, limit, stall_limit, stall_until
---   limit: maximum of due jobs, stall_limit: of stalled jobs, at most 500 each, 0 for none; stall_until: Redis
---   time in ms after which this call ends no leases: it may have waited in a server that hung, with
---   the renewals queued behind it.
+-- ARGV: max_stalls, limit, stall_limit, ended_by
+--   limit: maximum of due jobs, stall_limit: of stalled jobs, at most 500 each; ended_by: Redis time in ms, 0 for
+--   none: only leases that had ended by then are taken. The caller had an answer of that time: what ended
+--   later may have ended while the server was silent, and its renewal be queued behind this call.
 -- returns: {jobs moved to waiting or back to their places there, us until the next delayed job is due or -1, the stalled ids,
 --       what became of each ("waiting", "failed" or "cancelled"), Redis time in ms,
 --       id and token of each active job that is cancelled, the ids of jobs that were ended from outside and
---       whose chord does not know it yet}
+--       whose chord does not know it yet, ms (0 or more) until the first lease ends that was left, if it
+--       does within a second, or -1}
 -- errors: none
 -- full server: runs
 -- include: base share turns noting? limits? place rate? keyed? costs? locks? held? settle? due failures? cancel? stall upkeep orgs
 local max_stalls, limit = whole(ARGV[1], 0), within(ARGV[2], 1, 500, 1)
 local stall_limit = within(ARGV[3], 0, 500, 0)
-if now_ms > whole(ARGV[4], 0) then stall_limit = 0 end
+local ended_by, next_end = math.min(whole(ARGV[4], 0), now_ms), -1
+if ended_by <= 0 then stall_limit = 0 end
 local moved = move_due(limit)
 local stalled, became = {}, {}
-local dead = redis.call('ZRANGEBYSCORE', base .. K.active, '-inf', NOW, 'LIMIT', 0, stall_limit)
-for _, id in ipairs(dead) do
+local dead = redis.call('ZRANGEBYSCORE', base .. K.active, '-inf', int(now_ms + 1000), 'WITHSCORES', 'LIMIT', 0, stall_limit)
+for i = 1, #dead, 2 do
+  local id, ends = dead[i], whole(dead[i + 1], 0)
+  if ends > ended_by then
+    next_end = math.max(0, ends - now_ms)
+    break
+  end
   local outcome = stall_job(id, max_stalls)
   if outcome then
     stalled[#stalled + 1] = id
@@ -58,4 +65,4 @@ for _, id in ipairs(redis.call('ZRANGE', base .. K.ended, 0, 19)) do
 end
 tidy_orgs()
 publish()
-return { moved, next_due, stalled, became, now_ms, cancelled, ended }
+return { moved, next_due, stalled, became, now_ms, cancelled, ended, next_end }
