@@ -165,17 +165,20 @@ class Working(Moves):
 
     def _do_sweep(self, queue: MemoryQueue, shared: dict[str, Arg], _: Any) -> list[Any]:
         moved = self._move_due(queue)
-        dead = [job for job in queue.in_state("a") if job.lease <= self._ms]
+        by = min(whole(shared["ended_by"]), self._ms)
+        dead = [job for job in queue.in_state("a") if job.lease <= by] if by > 0 else []
         became = [self._stall(queue, job, whole(shared["max_stalls"])) for job in dead]
         delayed = queue.in_state("d")
-        due = max(0, delayed[0].score - self._ms) if delayed else -1
+        due = max(0, delayed[0].score - self._ms) * 1000 if delayed else -1
+        ends = [max(0, job.lease - self._ms) for job in queue.in_state("a")] if by > 0 else []
+        end = min((one for one in ends if one <= 1000), default=-1)
         cancelled = [
             word
             for job in queue.in_state("a")
             if job.get("cl")
             for word in (raw(job.id), job.get("tk"))
         ]
-        return [moved, due, [raw(job.id) for job in dead], became, self._ms, cancelled, []]
+        return [moved, due, [raw(job.id) for job in dead], became, self._ms, cancelled, [], end]
 
 
 def backoff(base: int, made: int) -> int:

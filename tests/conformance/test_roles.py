@@ -287,6 +287,7 @@ def test_the_tui_offers_what_the_acts_allow() -> None:
     by_id = {one.id: one for one in COMMANDS}
     named = {
         "tasks set": "hold",
+        "tenants set": "tenant_edit",
         "run": "run_now",
         "circuit open": "circuit_open",
         "circuit close": "circuit_close",
