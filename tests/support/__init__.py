@@ -12,7 +12,7 @@ import pytest
 T = TypeVar("T")
 
 
-def wait_until(predicate: Callable[[], T], timeout: float = 10.0, what: str = "the condition") -> T:
+def wait_until(predicate: Callable[[], T], timeout: float = 30.0, what: str = "the condition") -> T:
     """Poll *predicate* every 5 ms until it is true, and return its value.
 
     Raises AssertionError naming *what* after *timeout* seconds.
