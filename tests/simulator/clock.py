@@ -15,6 +15,10 @@ from tests.simulator.world import EPOCH, World
 #: Modules of the engine and the store that look at a clock or sleep, and those that ask the system.
 _CLOCKED = (
     "hsejobs.store.client",
+    "hsejobs.store.recording",
+    "hsejobs.store.work",
+    "hsejobs.engine.alone",
+    "hsejobs.engine.executing",
     "hsejobs.engine.worker",
     "hsejobs.engine.stepping",
     "hsejobs.engine.maintenance",

@@ -6,7 +6,11 @@ simulated network lost or refused are not counted.
 
 from __future__ import annotations
 
+import itertools
 import json
+import sys
+import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -84,6 +88,20 @@ def test_a_seed_replays_exactly(redis_server: Server) -> None:
     other = simulate(redis_server, 8, 600)
     assert (first.digest, first.trace, first.calls) == (second.digest, second.trace, second.calls)
     assert first.digest != other.digest
+
+
+def test_the_real_clock_changes_nothing(
+    redis_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen: on a slow machine, a module with a real time limit made another history of the same seed."""
+    first = simulate(redis_server, 9, 600)
+    gone = itertools.count(0, 3)
+    slow = SimpleNamespace(**{**vars(time), "monotonic": lambda: time.monotonic() + next(gone)})
+    for name, module in list(sys.modules.items()):
+        if name.startswith(("hsejobs.engine.", "hsejobs.store.")) and hasattr(module, "time"):
+            monkeypatch.setattr(module, "time", slow)
+    second = simulate(redis_server, 9, 600)
+    assert (first.digest, first.trace) == (second.digest, second.trace)
 
 
 def test_everything_has_its_turn(redis_server: Server) -> None:
