@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from hsejobs.control.moments import EXPECTED, parse_time
+from hsejobs.control.moments import EXPECTED, PLAIN, parse_time
 from hsejobs.errors import InvalidOption
 from hsejobs.masking import MASK
 from hsejobs.model import JobRecord
@@ -54,15 +54,6 @@ _SPACES = " \t\n\r\f\v"
 _QUOTED = r'"[^"]*"'
 
 
-#: The plain forms of a moment: a duration, a time of day, a day, a day with its time.
-_CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9])?"
-_DAY = (
-    r"[12][0-9]{3}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
-    r"|02-(?:0[1-9]|1[0-9]|2[0-8]))"
-)
-_MOMENT = rf"now|-?[0-9]{{1,3}}(?:ms|s|min|m|h|d)|{_CLOCK}|{_DAY}(?:T{_CLOCK}(?:Z|[+-]{_CLOCK})?)?"
-
-
 def _pattern(quoted: str, count: str) -> str:
     return (
         r"^[ \t\n\r\f\v]*(?:(?:"
@@ -70,7 +61,7 @@ def _pattern(quoted: str, count: str) -> str:
         rf"|(?:{'|'.join(_TEXTS)}|data(?:\.{_PART})*)!?[=~](?:\"\")*(?:[^ \t\n\r\f\v\"]|\"[^\"]+\")"
         rf'(?:[^ \t\n\r\f\v"]|{_QUOTED})*'
         rf"|(?:{'|'.join(_NUMBERS)})!?=[0-9]{{1,9}}"
-        rf"|(?:{'|'.join(_TIMES)})=(?:{_MOMENT})"
+        rf"|(?:{'|'.join(_TIMES)})=(?:{PLAIN})"
         rf")(?:[ \t\n\r\f\v]+|$)){count}$"
     )
 

@@ -12,6 +12,14 @@ from hsejobs.errors import InvalidOption
 _CLOCK = re.compile(
     r"(?:(today|yesterday)\s+)?([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?", re.IGNORECASE
 )
+_TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9])?"
+_DAY = (
+    r"[12][0-9]{3}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
+    r"|02-(?:0[1-9]|1[0-9]|2[0-8]))"
+)
+#: The plain forms of a moment as a regular expression for other programs: a duration, a time of day, a day,
+#: a day with its time.
+PLAIN = rf"now|-?[0-9]{{1,3}}(?:ms|s|min|m|h|d)|{_TIME}|{_DAY}(?:T{_TIME}(?:Z|[+-]{_TIME})?)?"
 #: What a moment may be, for an error about one that is not.
 EXPECTED = (
     "a time such as 03:05, yesterday 14:00 or 2026-07-01T03:05Z (UTC), or a duration before now such"

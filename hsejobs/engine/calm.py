@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 
+from hsejobs.store.work import RENEWED_WITHIN
+
 #: Seconds between sweeps.
 SWEEP_EVERY = 1.0
-#: Seconds, at most, after an outage and after the start (which may be the end of one) in which no job
-#: counts as stalled, so that all workers can renew their leases first.
-CALM_AFTER_OUTAGE = 2.0
 #: Seconds after which a sweep looks again at a lease that it has found ended.
 LOOK_AGAIN = 0.1
 
@@ -32,7 +31,7 @@ class Calm:
 
     def late(self) -> None:
         """A call took so long that other consumers may be late, too: let all renew first."""
-        self.until = max(self.until, time.monotonic() + CALM_AFTER_OUTAGE)
+        self.until = max(self.until, time.monotonic() + RENEWED_WITHIN)
 
     def ended_by(self) -> int:
         """The Redis time in ms by which a lease must have ended; 0: none is to be taken."""
@@ -44,7 +43,7 @@ class Calm:
         # While Redis or this consumer was away, renewals of others may have been lost: they try again.
         away = max(now - began, (redis_ms - self.answered) / 1000 - SWEEP_EVERY)
         if away > LOOK_AGAIN:
-            self.until = max(self.until, now + min(away, CALM_AFTER_OUTAGE))
+            self.until = max(self.until, now + min(away, RENEWED_WITHIN))
         self.answered = redis_ms
 
     def next_look(self, ends_ms: int) -> float:

@@ -26,6 +26,9 @@ __all__ = ["Claim", "Done", "Swept", "WorkerStore", "short_reason"]
 
 #: Maximum number of jobs that one sweep moves, which takes Redis a few ms.
 SWEEP_LIMIT = 500
+#: Seconds, at most, after an outage of Redis (a start may be the end of one) in which no sweep ends a lease,
+#: so that all holders can renew theirs first.
+RENEWED_WITHIN = 2.0
 #: In place of how often a claim was sent before, if it is given up: more than any worker sends one.
 _RECALLED = 1_000_000
 

@@ -14,7 +14,7 @@ from hsejobs.watch.advice import Advice, advise, asleep
 from hsejobs.watch.advice import held_text as tenants_text
 from hsejobs.watch.alerts import CALM_AT, Limits, Reading, readings, server_readings
 from hsejobs.wording import jobs_wait, verb
-from hsejobs_tui.core.text import duration, safe, short
+from hsejobs_tui.core.text import duration, held_by, safe, short
 
 #: Rules that need action at any hour, and the failure percentage from which failures do.
 CRITICAL = ("no_worker", "unknown_task", "sealed", "eviction", "memory")
@@ -159,8 +159,7 @@ def held_text(stats: QueueStats) -> str:
         return f"{len(stats.held_tasks)} tasks held"
     for one in stats.held_tasks:
         name = safe(one.task.rpartition(".")[2], 40)
-        by = f" by {safe(one.who, 20)}" if one.who else ""
-        return f"task {name} held{by} {duration(max(0, stats.now - one.since))}"
+        return f"task {name} held{held_by(one.who, stats.now - one.since)}"
     return ""
 
 

@@ -28,6 +28,12 @@ def safe(text: object, limit: int = 2_000, *, lines: bool = False) -> str:
     return shown + "…" if cut else shown
 
 
+def held_by(who: str, ms: int | None) -> str:
+    """`` by ann 12m``: who holds something and for how long, as far as it is known (``''``, None)."""
+    by = f" by {safe(who, 20)}" if who else ""
+    return by if ms is None else f"{by} {duration(max(0, ms))}"
+
+
 def _visible(char: str, lines: bool) -> str:
     if char == "\n" and lines:
         return char

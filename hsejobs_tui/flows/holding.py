@@ -12,7 +12,7 @@ from hsejobs.store.periods import By
 from hsejobs.store.registry import QueueInfo
 from hsejobs.store.shares import QueueTenant, Shares
 from hsejobs.wording import jobs_wait
-from hsejobs_tui.core.text import duration, safe
+from hsejobs_tui.core.text import held_by, safe
 from hsejobs_tui.dialogs.choose import Choose
 from hsejobs_tui.session.session import Session
 
@@ -88,8 +88,7 @@ def _task_text(session: Session, info: QueueInfo, task: TaskHold) -> str:
 
 
 def _held(session: Session, who: str, since: int) -> str:
-    by = f" by {safe(who, 20)}" if who else ""
-    return f"held{by} {duration(max(0, session.redis_now - since))}"
+    return f"held{held_by(who, session.redis_now - since)}"
 
 
 def _tenant_text(session: Session, tenant: QueueTenant) -> str:

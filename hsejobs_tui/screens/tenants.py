@@ -13,7 +13,7 @@ from hsejobs.wording import counted
 from hsejobs_tui.core import tenants
 from hsejobs_tui.core.charts import bar, percent, spark
 from hsejobs_tui.core.tenants import Tenancy, TenantRow
-from hsejobs_tui.core.text import duration, safe, short
+from hsejobs_tui.core.text import held_by, safe, short
 from hsejobs_tui.core.view import NO_QUEUE
 from hsejobs_tui.screens.base import View
 from hsejobs_tui.session.places import InsightPlace, QueuePlace
@@ -266,8 +266,7 @@ def _held_by(row: TenantRow, now: int) -> str:
     held = [one for one in row.now.values() if one.paused]
     who = {one.held_by for one in held}
     since = min((one.held_at for one in held if one.held_at), default=None)
-    by = f" by {safe(next(iter(who)), 30)}" if len(who) == 1 and "" not in who else ""
-    return by + (f" {duration(max(0, now - since))}" if since else "")
+    return held_by(who.pop() if len(who) == 1 else "", now - since if since else None)
 
 
 def _count(count: int, style: str) -> Text:

@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from hsejobs.engine import calm
-from hsejobs.engine.calm import CALM_AFTER_OUTAGE, LOOK_AGAIN, SWEEP_EVERY, Calm
+from hsejobs.engine.calm import LOOK_AGAIN, SWEEP_EVERY, Calm
+from hsejobs.store.work import RENEWED_WITHIN
 
 #: Redis time in ms at 0 s of the monotonic clock.
 EPOCH = 1_800_000_000_000
@@ -66,7 +67,7 @@ def test_a_consumer_that_was_frozen_leaves_others_time_to_renew(sweeps: Sweeps) 
     """It heard nothing of an outage that ended just before, after which the others have to renew first."""
     assert sweeps.at(140.0) == 103_000
     assert sweeps.at(141.0) is None
-    assert sweeps.at(140.0 + CALM_AFTER_OUTAGE) == 141_000
+    assert sweeps.at(140.0 + RENEWED_WITHIN) == 141_000
 
 
 def test_one_that_is_always_late_takes_them_all_the_same(sweeps: Sweeps) -> None:
@@ -78,4 +79,4 @@ def test_after_an_outage_all_may_renew_first(sweeps: Sweeps) -> None:
     sweeps.calm.outage()
     assert sweeps.at(103.2) is None  # refused for a moment only
     assert sweeps.at(104.2) is None
-    assert sweeps.at(103.2 + CALM_AFTER_OUTAGE) == 104_200
+    assert sweeps.at(103.2 + RENEWED_WITHIN) == 104_200

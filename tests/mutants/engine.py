@@ -32,7 +32,7 @@ MUTANTS = (
     engine(
         "no calm after a start",
         "calm",
-        "min(away, CALM_AFTER_OUTAGE)",
+        "min(away, RENEWED_WITHIN)",
         "0.0",
         f"{PROMISES}::test_a_start_takes_nothing_for_stalled_at_first",
     ),

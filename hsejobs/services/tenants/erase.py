@@ -13,14 +13,12 @@ from hsejobs.model import State
 from hsejobs.services.artifacts.removal import delete_of_organization
 from hsejobs.services.tenants import Tenant
 from hsejobs.store.audits import AuditStore
-from hsejobs.store.work import WorkerStore
+from hsejobs.store.work import RENEWED_WITHIN, WorkerStore
 
 #: A negative grace period in ms, so that a clean removes every job, whatever its age.
 ALL_MS = -10 * 366 * 86_400_000
 #: Seconds to wait for jobs that started meanwhile, and for the last heartbeats that name them.
 PATIENCE = 60.0
-#: Seconds in which the holders of leases that have ended may renew them, if Redis was away until now.
-HOLDERS_TIME = 2.0
 #: Seconds to wait until the server has rewritten its append-only file.
 REWRITE_SECONDS = 600.0
 #: How often the erasure starts over because jobs were added meanwhile.
@@ -80,7 +78,7 @@ def _refuse_running(tenant: Tenant) -> None:
         queues, most = tenant.queues(), tenant.settings.max_stalls
         stores = [WorkerStore(tenant.redis, tenant.prefix, one, patience=3.0) for one in queues]
         looks = [store.sweep(most, ended_by=0).now for store in stores]
-        time.sleep(HOLDERS_TIME)
+        time.sleep(RENEWED_WITHIN)
         for store, ended_by in zip(stores, looks, strict=True):
             store.sweep(most, ended_by=ended_by)
         running = tenant.running()
