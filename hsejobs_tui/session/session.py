@@ -37,8 +37,9 @@ from hsejobs_tui.session.places import Place
 T = TypeVar("T")
 #: Seconds between retries while Redis is unavailable.
 RETRY = 3.0
-#: Least seconds between two slow reads, and the largest share of the time that they take.
-SLOW_EVERY, SLOW_SHARE = 5.0, 0.005
+#: Least and most seconds between two slow reads, and the largest share of the time that they take if the most
+#: allows it: after one slow reply, what is held must not be old for minutes.
+SLOW_EVERY, SLOW_MOST, SLOW_SHARE = 5.0, 20.0, 0.005
 
 
 class Session:
@@ -189,7 +190,7 @@ class Session:
             self._slow_error = str(error)
         finally:
             took = self.now() - began
-            self._slow_due = self.now() + max(SLOW_EVERY, took / SLOW_SHARE)
+            self._slow_due = self.now() + min(SLOW_MOST, max(SLOW_EVERY, took / SLOW_SHARE))
             self._slow = None
             # Another screen or window may have been shown meanwhile.
             if not self.closed:

@@ -21,9 +21,10 @@ from hsejobs_tui.core.causes import read_causes, slots
 from hsejobs_tui.core.past import PastReader
 from hsejobs_tui.core.source import Held, LiveSource
 from hsejobs_tui.core.time_window import TimeWindow
+from hsejobs_tui.session.session import SLOW_EVERY, SLOW_MOST
 from tests.support.waiting import redis_ms
 from tests.tui.conftest import Stage
-from tests.tui.driving import shows, text_of, until
+from tests.tui.driving import settle, shows, text_of, until
 from tests.tui.frozen import GLANCE, NOW, Frozen, frozen_app
 
 CIRCUIT = "webhook:org-1:hooks.a-long-name-of-a-receiver.example:443"
@@ -144,6 +145,22 @@ async def test_who_floods_is_the_cause_and_a_hold_is_not_forgotten(stage: Stage)
         await shows(pilot, "mail: org-7 is held ", "1 job of it waits", "H lets it go (8)")
         shares.set("mail", "org-7", paused=False)
         await until(pilot, lambda: "is held" not in text_of(app), "no one is held")
+
+
+@pytest.mark.anyio
+async def test_one_slow_read_leaves_what_is_held_old_for_seconds_not_minutes(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kind: a share of the time without a bound of time."""
+    app = stage.app()
+    async with app.run_test(size=(100, 30)) as pilot:
+        await shows(pilot, "mail")
+        await settle(pilot)
+        session, past = app.session, app.session.now() - 60
+        moments = iter([past, past + 60])
+        monkeypatch.setattr(session, "now", lambda: next(moments, past + 60))
+        await session._slow_once()
+        assert SLOW_EVERY < session._slow_due - (past + 60) <= SLOW_MOST
 
 
 def test_a_session_of_one_organization_learns_nothing_of_others(stage: Stage) -> None:
