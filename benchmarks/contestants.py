@@ -58,6 +58,8 @@ class Contestant(ABC):
     ten: Shape
     #: The part of a drain's jobs that it is given; a slow contestant needs fewer for a rate.
     portion = 1.0
+    #: It differs from another contestant in drains only.
+    drains_only = False
     #: How many servers it uses.
     bases = 1
 

@@ -23,6 +23,8 @@ class Bull(Contestant):
     """Bull 4."""
 
     name = family = "bull"
+    #: The package that it measures.
+    package = "bull"
     #: What npm installs.
     wanted: tuple[str, ...] = ("bull@4",)
     count = ("ZCARD", "bull:bench:completed")
@@ -32,7 +34,7 @@ class Bull(Contestant):
 
     @property
     def _home(self) -> Path:
-        return Path(tempfile.gettempdir()) / f"hsejobs-benchmark-{self.name}-{os.getuid()}"
+        return Path(tempfile.gettempdir()) / f"hsejobs-benchmark-{self.package}-{os.getuid()}"
 
     @cached_property
     def skipped(self) -> str | None:
@@ -60,14 +62,14 @@ class Bull(Contestant):
 
     def version(self) -> str | None:
         try:
-            package = (self._home / f"node_modules/{self.name}/package.json").read_text()
+            package = (self._home / f"node_modules/{self.package}/package.json").read_text()
         except OSError:
             return None
         return str(json.loads(package)["version"])
 
     def env(self, address: Address, scratch: Path) -> dict[str, str]:
         found = super().env(address, scratch)
-        return {**found, "BENCH_PEER": self.name, "NODE_PATH": str(self._home / "node_modules")}
+        return {**found, "BENCH_PEER": self.package, "NODE_PATH": str(self._home / "node_modules")}
 
     def lease_env(self, ms: int) -> dict[str, str]:
         return {"BENCH_LEASE_MS": str(ms)}
@@ -86,8 +88,17 @@ class Bull(Contestant):
         return [one and json.loads(one) for one in kept]
 
 
+class BullDefault(Bull):
+    """Bull 4 with its default of one job at a time in each process, like one worker of hsejobs."""
+
+    name = family = "bull, concurrency 1"
+    drains_only = True
+    one = (_shape(1),)
+    two = (_shape(1, copies=2),)
+
+
 class BullMQ(Bull):
     """BullMQ, whose keys and programs here are those of Bull."""
 
-    name = family = "bullmq"
+    name = family = package = "bullmq"
     wanted = ("bullmq@6", "ioredis@5")

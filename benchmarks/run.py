@@ -13,6 +13,8 @@ The report is one JSON object:
   the ``median`` of the ratios of each round, these ``rounds``, and which side is ``better``.
 
 hsejobs runs as shipped. ``hsejobs, warnings only`` is the same without its log of every job.
+``bull`` has the best concurrency that tuning finds, ``bull, concurrency 1`` its default, one job at
+a time.
 """
 
 from __future__ import annotations
@@ -42,10 +44,15 @@ from benchmarks.checkout import fingerprint
 from benchmarks.contestants import HERE, Address, Contestant, PlainHuey, Subject
 from benchmarks.distance import Distance
 from benchmarks.measures import FAILURES, MEASURES, USUAL, Plan, Sample, tune
-from benchmarks.node_peers import Bull, BullMQ
+from benchmarks.node_peers import Bull, BullDefault, BullMQ
 from benchmarks.server import Server, find_binary
 
-PEERS: dict[str, type[Contestant]] = {"huey": PlainHuey, "bull": Bull, "bullmq": BullMQ}
+PEERS: dict[str, type[Contestant]] = {
+    "huey": PlainHuey,
+    "bull": Bull,
+    "bull1": BullDefault,
+    "bullmq": BullMQ,
+}
 DRAINS = {"drain1": 1, "drain2": 2}
 
 
@@ -81,7 +88,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         type=_names(PEERS),
         default=list(PEERS),
         metavar="PEER,...",
-        help="of huey, bull, bullmq (default all; '' for none)",
+        help="of " + ", ".join(PEERS) + " (default all; '' for none)",
     )
     parser.add_argument(
         "--cases",
@@ -183,6 +190,7 @@ def _measure(
     result: dict[str, Any] = {"about": (MEASURES[measure].__doc__ or "").split("\n")[0]}
     if measure in DRAINS and not arguments.no_tuning:
         result["tuning"] = _tuning(measure, contestants, plan, case)
+    contestants = [one for one in contestants if measure in DRAINS or not one.drains_only]
     taking_part = list(contestants)
     if measure in DRAINS and case.name == "tcp":
         taking_part += [Subject(quiet=True) for one in contestants if isinstance(one, Subject)]
