@@ -38,7 +38,7 @@ def copy(short_tmp: Path) -> Path:
     for part in PARTS:
         source = ROOT / part
         if source.is_dir():
-            shutil.copytree(source, short_tmp / part, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, short_tmp / part)
         else:
             shutil.copy(source, short_tmp)
     (short_tmp / "tasks" / "invoices.py").write_text(block("tasks/invoices.py"))
