@@ -41,7 +41,13 @@ def test_psycopg_comes_first_or_meanwhile() -> None:
 
 
 #: What redis-py imports and a command or the TUI does not use, on a single server.
-UNUSED = ("redis.client", "redis.asyncio", "redis.cluster", "redis.commands", "opentelemetry.metrics")
+UNUSED = (
+    "redis.client",
+    "redis.asyncio",
+    "redis.cluster",
+    "redis.commands",
+    "opentelemetry.metrics",
+)
 
 
 def test_a_command_imports_of_redis_py_what_it_uses() -> None:
@@ -55,7 +61,9 @@ def test_a_command_imports_of_redis_py_what_it_uses() -> None:
     assert python(code) == "True []"
 
 
-@pytest.mark.parametrize("first", ["redis", "redis.client", "redis.cluster", "redis.asyncio.sentinel"])
+@pytest.mark.parametrize(
+    "first", ["redis", "redis.client", "redis.cluster", "redis.asyncio.sentinel"]
+)
 def test_the_rest_of_redis_py_is_there_for_who_imports_it(first: str) -> None:
     """Of an application, or for another kind of server: whole, and each of its classes once."""
     code = (

@@ -14,7 +14,7 @@ _METRICS = "opentelemetry.metrics"
 
 
 class _Package(MetaPathFinder):
-    """Finds redis-py's package when it is imported at last; it keeps the submodules that there are by then."""
+    """Finds redis-py's package when it is imported at last; it keeps the submodules it has by then."""
 
     def __init__(self, spec: ModuleSpec, module: ModuleType) -> None:
         self.spec = spec
