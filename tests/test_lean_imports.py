@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 LARGE = ("sqlalchemy", "psycopg", "typst", "xlsxwriter", "jinja2", "textual", "fastapi", "obstore")
 
@@ -38,10 +40,38 @@ def test_psycopg_comes_first_or_meanwhile() -> None:
         assert python(code) == "True"
 
 
-def test_a_command_imports_redis_py_without_metrics() -> None:
+#: What redis-py imports and a command or the TUI does not use, on a single server.
+UNUSED = (
+    "redis.client",
+    "redis.asyncio",
+    "redis.cluster",
+    "redis.commands",
+    "opentelemetry.metrics",
+)
+
+
+def test_a_command_imports_of_redis_py_what_it_uses() -> None:
     code = (
-        "import sys; from hsejobs.store.lean import import_redis; import_redis();"
-        "print('redis' in sys.modules, 'opentelemetry.sdk.metrics' in sys.modules);"
+        "import sys; from hsejobs.store.lean import import_redis; import_redis(); import_redis();"
+        "from hsejobs.store.client import RedisClient;"
+        "RedisClient('redis://localhost:1').driver.connection_pool.make_connection();"
+        f"print('redis.connection' in sys.modules, [one for one in {UNUSED!r} if one in sys.modules]);"
         "import opentelemetry.sdk.metrics"
     )
-    assert python(code) == "True False"
+    assert python(code) == "True []"
+
+
+@pytest.mark.parametrize(
+    "first", ["redis", "redis.client", "redis.cluster", "redis.asyncio.sentinel"]
+)
+def test_the_rest_of_redis_py_is_there_for_who_imports_it(first: str) -> None:
+    """Of an application, or for another kind of server: whole, and each of its classes once."""
+    code = (
+        "from hsejobs.store.lean import import_redis; import_redis();"
+        "from redis.connection import Connection; from redis.exceptions import ResponseError;"
+        f"import {first}; import redis;"
+        "print(redis.Connection is redis.connection.Connection is Connection,"
+        " redis.ResponseError is redis.exceptions.ResponseError is ResponseError, bool(redis.__version__),"
+        " redis.RedisCluster.__name__, redis.asyncio.Redis.__module__)"
+    )
+    assert python(code) == "True True True RedisCluster redis.asyncio.client"

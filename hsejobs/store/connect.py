@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from hsejobs.redis_url import RedisURL, parse_redis_url
@@ -25,19 +25,15 @@ def connect(url: str) -> Any:
 
     Raises ValueError for an invalid URL.
     """
-    import redis.cluster
-
-    # redis-py's types cover its sync and async clients at once and fit neither.
-    module: Any = redis
     parsed = parse_redis_url(url)
     common, login = _common(parsed), _login(parsed.username, parsed.password)
-    if parsed.scheme == "unix":
-        return module.Redis(
-            unix_socket_path=parsed.path, db=parsed.db, **_common(parsed, tcp=False), **login
-        )
     if parsed.scheme == "redis+cluster":
-        nodes = [module.cluster.ClusterNode(host, port) for host, port in parsed.hosts]
-        return module.cluster.RedisCluster(
+        import redis.cluster
+
+        # redis-py's types cover its sync and async clients at once and fit neither.
+        module: Any = redis.cluster
+        nodes = [module.ClusterNode(host, port) for host, port in parsed.hosts]
+        return module.RedisCluster(
             startup_nodes=nodes,
             dynamic_startup_nodes=True,
             **{**common, **login, "socket_timeout": MAP_TIMEOUT},
@@ -55,8 +51,46 @@ def connect(url: str) -> Any:
             **login,
         )
         return sentinel.master_for(parsed.service, db=parsed.db)
-    host, port = parsed.hosts[0]
-    return module.Redis(host, port, db=parsed.db, **common, **login)
+    return Server(_pool(parsed, common | login))
+
+
+class Server:
+    """redis-py's client of a single server: its pool, and what else is asked for.
+
+    The client imports every command of Redis, which takes longer than all else that a short program does.
+    """
+
+    def __init__(self, pool: Any) -> None:
+        self.connection_pool = pool
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    @cached_property
+    def _client(self) -> Any:
+        from redis.client import Redis
+
+        return Redis.from_pool(self.connection_pool)
+
+
+def _pool(parsed: RedisURL, options: dict[str, Any]) -> Any:
+    """The pool that redis-py's client of a single server would make."""
+    from redis.connection import (
+        Connection,
+        ConnectionPool,
+        SSLConnection,
+        UnixDomainSocketConnection,
+    )
+
+    tls = options.pop("ssl", False)
+    if parsed.scheme == "unix":
+        kind: Any = UnixDomainSocketConnection
+        options["path"] = parsed.path
+    else:
+        kind = SSLConnection if tls else Connection
+        options["host"], options["port"] = parsed.hosts[0]
+    pool: Any = ConnectionPool
+    return pool(connection_class=kind, db=parsed.db, **options)
 
 
 @cache
@@ -106,7 +140,7 @@ def _sentinels() -> Any:
     return Sentinels
 
 
-def _common(parsed: RedisURL, *, tcp: bool = True) -> dict[str, Any]:
+def _common(parsed: RedisURL) -> dict[str, Any]:
     """The options of every connection, to servers and sentinels."""
     from redis.backoff import NoBackoff
     from redis.retry import Retry
@@ -119,7 +153,7 @@ def _common(parsed: RedisURL, *, tcp: bool = True) -> dict[str, Any]:
         # It would cost two round trips per connection, and a permission that nothing else needs.
         "driver_info": None,
     }
-    if tcp:
+    if parsed.scheme != "unix":
         options |= {"socket_keepalive": True, "socket_keepalive_options": keepalive_options()}
     tls = parsed.tls
     if tls is not None:

@@ -81,7 +81,16 @@ def code_of(error: BaseException) -> str:
 
 def classify(error: BaseException) -> Reply | None:
     """The class of an error; None if it comes neither from redis-py nor from the network."""
-    import redis.exceptions as known
+    # Not ``import redis.exceptions``, which imports all of redis-py.
+    from redis.exceptions import (
+        AuthenticationError,
+        AuthorizationError,
+        ClusterError,
+        ConnectionError,
+        RedisClusterException,
+        RedisError,
+        TimeoutError,
+    )
 
     if isinstance(error, RedisFull):
         return Reply.FULL
@@ -89,16 +98,16 @@ def classify(error: BaseException) -> Reply | None:
         return Reply.REFUSED
     if isinstance(error, RedisUnavailable):
         return Reply.PASSING
-    if isinstance(error, known.RedisError):
+    if isinstance(error, RedisError):
         found = CODES.get(code_of(error))
         if found is not None:
             return found
-        if isinstance(error, known.AuthenticationError | known.AuthorizationError):
+        if isinstance(error, AuthenticationError | AuthorizationError):
             return Reply.REFUSED
-        if isinstance(error, known.ConnectionError | known.TimeoutError | known.ClusterError):
+        if isinstance(error, ConnectionError | TimeoutError | ClusterError):
             return Reply.PASSING
         return Reply.FAULT
-    if isinstance(error, known.RedisClusterException):
+    if isinstance(error, RedisClusterException):
         # No node is reachable, or none serves the slot. This class is not a RedisError.
         return Reply.PASSING
     if isinstance(error, OSError):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from typing import Any, ClassVar
 
 from rich.text import Text
 from textual._styles_cache import StylesCache
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
@@ -76,6 +78,18 @@ class View(Screen[None]):
     def on_unmount(self) -> None:
         """Frees what was drawn: Textual's cache of colors keeps the lines of about 1,000 closed widgets."""
         StylesCache.get_inner_outer.cache_clear()
+
+    def run_worker(self, work: Any, *args: Any, **options: Any) -> Worker[Any]:
+        """Starts a read beside the polls. A screen that is closed meanwhile has no widgets left to fill."""
+        return super().run_worker(self._while_open(work), *args, **options)
+
+    async def _while_open(self, work: Coroutine[Any, Any, Any]) -> Any:
+        try:
+            return await work
+        except NoMatches:
+            if not (self._pruning or self._closing or self._closed):
+                raise
+            return None
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """Shows errors of the screen's own workers, such as a search."""

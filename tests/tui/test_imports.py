@@ -1,0 +1,99 @@
+"""What the TUI imports, as it is memory that it holds for as long as it runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.tui.conftest import Stage
+from tests.tui.test_terminal import LEFT, Terminal
+
+#: Not even after every screen was shown. Textual imports Rich's tracebacks when a read of ours fails.
+NEVER = (
+    *("redis.client", "redis.asyncio", "redis.cluster", "redis.sentinel", "redis.commands"),
+    *(
+        "opentelemetry.metrics._internal",
+        "rich.traceback",
+        "rich.syntax",
+        "rich.markdown",
+        "pygments",
+        "attr",
+    ),
+    *(
+        "hsejobs.engine",
+        "huey",
+        "pydantic",
+        "httpx",
+        "cryptography.hazmat",
+        "jinja2",
+        "fastapi",
+        "typer",
+    ),
+)
+#: Not before something needs it: what the first frame imports is also time until it is seen.
+LATER = ("ctypes", "textual.widgets._text_area", "hsejobs_tui.dialogs", "hsejobs_tui.flows")
+#: Opens every numbered screen, a queue, a job and its help.
+SCREENS = b"234567891\r\r?"
+
+
+@pytest.fixture
+def errors(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the program's standard error goes: Python writes there what it imports."""
+    monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
+    return stage.home / "errors"
+
+
+def imported(errors: Path) -> set[str]:
+    """The names of the modules, and those of their packages."""
+    found = set()
+    for line in errors.read_text().splitlines():
+        if line.startswith("import time:"):
+            found.add(line.rpartition("|")[2].strip())
+    assert "hsejobs_tui.start" in found
+    return found
+
+
+def unwanted(found: set[str], names: tuple[str, ...]) -> list[str]:
+    return sorted(one for one in found if any(f"{one}.".startswith(f"{name}.") for name in names))
+
+
+def test_the_first_frame_imports_nothing_that_it_does_not_show(stage: Stage, errors: Path) -> None:
+    stage.add("job-1")
+    terminal = Terminal(stage, to=f"2>{errors}")
+    terminal.until("1 waiting")
+    os.write(terminal.fd, b"\x11")
+    terminal.until(LEFT)
+    assert terminal.status() == 0
+    found = imported(errors)
+    assert "hsejobs_tui.screens.overview" in found
+    screens = {one for one in found if one.startswith("hsejobs_tui.screens.")}
+    known = ("base", "one_queue", "overview")
+    assert screens == {f"hsejobs_tui.screens.{name}" for name in known}
+    # The command that ends it has a question for `hsejobs up`.
+    asked = {"hsejobs_tui.dialogs", "hsejobs_tui.dialogs.questions"}
+    assert unwanted(found - asked, (*NEVER, *LATER)) == []
+
+
+def test_one_frame_as_text_imports_no_toolkit(stage: Stage, errors: Path) -> None:
+    stage.add("job-1")
+    terminal = Terminal(stage, to=f"</dev/null 2>{errors}")
+    terminal.until("mail ")
+    assert terminal.status() == 0
+    assert unwanted(imported(errors), (*NEVER, *LATER, "textual", "rich")) == []
+
+
+def test_no_screen_imports_what_none_needs(stage: Stage, errors: Path) -> None:
+    stage.add("job-1")
+    terminal = Terminal(stage, to=f"2>{errors}")
+    terminal.until("1 waiting")
+    os.write(terminal.fd, SCREENS)
+    terminal.until("Keys: job")
+    os.kill(terminal.pid, signal.SIGTERM)
+    terminal.until(LEFT)
+    assert terminal.status() == 143
+    found = imported(errors)
+    assert {"hsejobs_tui.screens.insight", "hsejobs_tui.screens.job"} <= found
+    assert unwanted(found, NEVER) == []
