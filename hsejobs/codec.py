@@ -96,12 +96,16 @@ def strict(raw: bytes) -> Any:
 
     Raises InvalidPayload, whose message gives the position and never repeats the input.
     """
-    too_deep = InvalidPayload("payload", f"must not be nested more than {DEEPEST} levels deep")
     try:
         text = raw.decode()
         if text.startswith("\ufeff"):
             raise json.JSONDecodeError("Unexpected UTF-8 BOM (decode using utf-8-sig)", text, 0)
-        value = _decode_strictly(text)
+        try:
+            value, end = _scan_strictly(text, 0)
+        except StopIteration:
+            end = -1
+        # As in `loads`.
+        value = value if end == len(text) else _decode_strictly(text)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise InvalidPayload("payload", f"is not valid JSON: {error.msg} at {place}") from None
@@ -110,10 +114,14 @@ def strict(raw: bytes) -> Any:
     except ValueError:
         raise InvalidPayload("payload", "must not contain a number with that many digits") from None
     except RecursionError:
-        raise too_deep from None
+        raise _too_deep() from None
     if exceeds_depth(value, raw):
-        raise too_deep
+        raise _too_deep()
     return value
+
+
+def _too_deep() -> InvalidPayload:
+    return InvalidPayload("payload", f"must not be nested more than {DEEPEST} levels deep")
 
 
 def exceeds_depth(value: Any, text: bytes, most: int = DEEPEST) -> bool:
@@ -139,4 +147,5 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 # `json.loads` would build it for each text.
-_decode_strictly = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_once).decode
+_strict: Any = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_once)
+_decode_strictly, _scan_strictly = _strict.decode, _strict.scan_once

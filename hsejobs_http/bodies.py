@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.requests import Request
 
@@ -91,8 +90,7 @@ def read_reason(body: bytes) -> str | None:
     return reason
 
 
-@dataclass(frozen=True, slots=True)
-class AddRequest:
+class AddRequest(NamedTuple):
     """A parsed add request; ``sent_id`` is the id as sent, ``sent_as`` the header or field it came in.
 
     ``fingerprint`` distinguishes bodies with the same id. ``wrong`` collects errors, which are reported
@@ -191,12 +189,13 @@ def _split_body(
     beside: Sequence[str],
     wrong: list[InvalidInput],
 ) -> tuple[Any, dict[str, Any]]:
-    both = set(body) == {"payload", "options"}
-    alone = "payload" not in fields and (set(body) == {"payload"} or (both and bool(fields)))
+    both = body.keys() == {"payload", "options"}
+    alone = "payload" not in fields and (body.keys() == {"payload"} or (both and bool(fields)))
     if not alone and not (both and isinstance(body["options"], dict)):
-        taken = {name for name in beside if name in body and name not in fields}
-        payload = {name: value for name, value in body.items() if name not in taken}
-        return payload, {name: body[name] for name in taken}
+        given = {name: body[name] for name in beside if name in body and name not in fields}
+        if not given:
+            return body, given
+        return {name: value for name, value in body.items() if name not in given}, given
     options = body.get("options")
     if options is None:
         options = {}

@@ -48,7 +48,9 @@ async def create(request: Request) -> Response:
     who = require_role(request, info.enqueue if info.enqueue in ("member", "admin") else "operator")
     body = await bodies.read_json(request)
     schema = _schema(info)
-    keys = request.headers.getlist("idempotency-key")
+    # Not `request.headers`, which would wrap them all to find what few callers send.
+    sent_headers = request.scope["headers"]
+    keys = [value.decode("latin-1") for name, value in sent_headers if name == b"idempotency-key"]
     fields, closed = schema.get("properties", {}), schema.get("additionalProperties") is False
     size = request.scope["bytes"]
     sent = bodies.read_add_request(body, fields, keys, shim_state.salt, closed=closed, size=size)
@@ -191,6 +193,13 @@ def _target(
     return target
 
 
+#: The spellings in which a payload names an owner.
+_SPELLINGS = {
+    "organizationId": ("organizationId", "organization_id"),
+    "userId": ("userId", "user_id"),
+}
+
+
 def _owner(sent: AddRequest, field: str, who: Caller, own: str | None) -> str | None:
     """Returns the job's owner: the caller's ``own``, or whom an operator's body names.
 
@@ -198,13 +207,14 @@ def _owner(sent: AddRequest, field: str, who: Caller, own: str | None) -> str | 
     """
     named = [sent.owners[field]] if field in sent.owners else []
     if isinstance(sent.payload, dict):
-        names = (field, field.replace("Id", "_id"))
-        named += [sent.payload[name] for name in names if sent.payload.get(name)]
+        named += [sent.payload[name] for name in _SPELLINGS[field] if sent.payload.get(name)]
+    if not named:
+        return own
     if any(one != named[0] for one in named):
         raise InvalidPayload(field, "is given twice with different values; send it once")
     if who.role == "operator":
-        return check_organization(named[0], field) if named and isinstance(named[0], str) else own
-    if named and str(named[0]) != own:
+        return check_organization(named[0], field) if isinstance(named[0], str) else own
+    if str(named[0]) != own:
         what = {"organizationId": "organization", "userId": "user"}[field]
         raise Problem(403, "forbidden", f"the body names another {what} than the token does")
     return own

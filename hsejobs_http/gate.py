@@ -101,12 +101,13 @@ class RequestGate:
         given = headers.get(b"x-request-id", b"")
         request_id = (
             given.decode()
-            if _REQUEST_ID.fullmatch(given)
+            if given and _REQUEST_ID.fullmatch(given)
             else f"{self._random.getrandbits(128):032x}"
         )
         parent = headers.get(b"traceparent", b"")
-        parent = b" " + parent if _TRACEPARENT.fullmatch(parent) else b""
-        scope["trace"] = request_id + parent.decode()
+        scope["trace"] = request_id
+        if parent and _TRACEPARENT.fullmatch(parent):
+            scope["trace"] += " " + parent.decode()
         peer = scope.get("client")
         scope["address"] = self.proxies.client(peer[0] if peer else None, scope["headers"])
         return request_id

@@ -67,6 +67,11 @@ class AttachmentReference(_MailModel):
     filename: Filename | None = None
 
 
+def _none(kind: type[list[Any]] | type[dict[str, Any]] = list) -> Any:
+    """A field that is empty unless given. pydantic makes a deep copy of a plain ``[]`` for each mail."""
+    return Field(default_factory=kind, json_schema_extra={"default": kind()})
+
+
 class EmailPayload(_MailModel):
     """A mail: its recipients, and either html and text or a template's name.
 
@@ -79,8 +84,8 @@ class EmailPayload(_MailModel):
     model_config = ConfigDict(json_schema_extra=ANY_CONTENT)
 
     to: Recipients = Field(examples=["user@example.com"])
-    cc: MoreRecipients = []
-    bcc: MoreRecipients = []
+    cc: MoreRecipients = _none()
+    bcc: MoreRecipients = _none()
     subject: Subject | None = None
     html: Body | None = None
     text: Body | None = None
@@ -89,8 +94,8 @@ class EmailPayload(_MailModel):
     template: Annotated[str, checked(check_template)] | None = Field(
         default=None, examples=["welcome"]
     )
-    context: dict[str, JsonValue] = {}
-    attachments: list[AttachmentReference] = Field(default=[], max_length=MAX_ATTACHMENTS)
+    context: dict[str, JsonValue] = _none(dict)
+    attachments: Annotated[list[AttachmentReference], Field(max_length=MAX_ATTACHMENTS)] = _none()
 
     @staticmethod
     def openapi_rules(settings: Settings) -> dict[str, Any]:
