@@ -103,6 +103,8 @@ def where_and_when(session: Session, *, place: bool = True) -> str:
     span = window.name
     if window.end is not None:
         start, end = session.bounds
-        span += f" {moment_text(start, window.length)} - {moment_text(end, window.length)}"
+        span += (
+            f" {moment_text(start, window.length)} - {moment_text(end, window.length)}; . shows now"
+        )
     shown = [where, clock, f"[{span}]"]
     return " ".join(one for one in shown if one)
