@@ -23,10 +23,10 @@ async def ask_until(
 
     A line for which ``use`` raises JobsError is asked for again, with what is wrong with it.
     """
-    told = text
-    while value := (await session.ask(Ask(title, told, value))).strip():
+    told = ""
+    while value := (await session.ask(Ask(title, text + told, value, corrects=bool(told)))).strip():
         try:
             return await use(value)
         except JobsError as error:
-            told = f"{text}\n{session.explain(error)}"
+            told = f"\n{session.explain(error)}"
     return None

@@ -106,6 +106,9 @@ async def test_a_line_that_is_refused_stays_to_be_corrected(
         await pilot.press("enter")
         await shows(pilot, told)
         assert app.screen.query_one(Input).value == wrong
+        # A correction continues what was typed.
+        await pilot.press("backspace")
+        assert app.screen.query_one(Input).value == wrong[:-1]
         app.screen.query_one(Input).value = right
         await pilot.press("enter")
         await shows(pilot, shown)
