@@ -103,8 +103,7 @@ def set_tenant(
         given["limit"] = None if limit == "none" else _number(limit)
     if paused is not None:
         given["paused"] = paused
-    if not given:
-        raise InvalidOption("weight", "must be given, or --limit, --paused or --resumed")
+    sharing.check_settings(**given)
     session = CommandSession()
     session.info(queue)
     tenant = sharing.set_tenant(session.acts(), queue, org, **given)

@@ -90,6 +90,15 @@ def read_reason(body: bytes) -> str | None:
     return reason
 
 
+def check_empty(body: bytes) -> None:
+    """Checks the body of an act that has no fields. Raises Problem 400, InvalidOption."""
+    given = parse_json(body) if body.strip() else {}
+    if not isinstance(given, dict):
+        raise InvalidOption("body", "must be {}, or empty")
+    if wrong := unknown("", given, ()):
+        raise combined(wrong)
+
+
 class AddRequest(NamedTuple):
     """A parsed add request; ``sent_id`` is the id as sent, ``sent_as`` the header or field it came in.
 

@@ -141,7 +141,8 @@ OPERATOR_SCHEMAS: dict[str, Schema] = {
             optional=("weight", "limit", "paused"),
         ),
         "additionalProperties": False,
-        "description": "what is not sent stays as it is",
+        "minProperties": 1,
+        "description": "what is not sent stays as it is; one must be sent",
         "example": {"weight": 3, "limit": 5},
     },
 }

@@ -161,8 +161,8 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("get", "/api/jobs/{queue}/jobs/{job_id}/logs"): Route("Logs", (404,)),
     ("get", "/api/jobs/{queue}/jobs/{job_id}/artifact"): Route("*/*", (404, 416)),
     ("delete", "/api/jobs/{queue}/jobs/{job_id}/artifact"): Route("", (404, 409), status=204),
-    ("post", "/api/jobs/{queue}/jobs/{job_id}/retry"): Route("Job", (404, 409)),
-    ("post", "/api/jobs/{queue}/jobs/{job_id}/promote"): Route("Job", (404, 409)),
+    ("post", "/api/jobs/{queue}/jobs/{job_id}/retry"): Route("Job", (404, 409, 422)),
+    ("post", "/api/jobs/{queue}/jobs/{job_id}/promote"): Route("Job", (404, 409, 422)),
     ("post", "/api/jobs/{queue}/jobs/{job_id}/cancel"): Route(
         "Job", (404, 409, 422), body="Cancel", optional_body=True, example="Cancelled"
     ),
@@ -181,8 +181,8 @@ ROUTES: dict[tuple[str, str], Route] = {
         for act in STATES
     },
     ("post", "/api/jobs/{queue}/clean"): Route("Removed", (404, 422), body="Clean"),
-    ("post", "/api/jobs/{queue}/pause"): Route("Paused", (404,)),
-    ("post", "/api/jobs/{queue}/resume"): Route("Paused", (404,)),
+    ("post", "/api/jobs/{queue}/pause"): Route("Paused", (404, 422)),
+    ("post", "/api/jobs/{queue}/resume"): Route("Paused", (404, 422)),
     ("get", "/healthz"): Route("Health"),
     ("get", "/readyz"): Route("Health", (503,)),
     ("get", "/metrics"): Route("text/plain", (401, 503)),

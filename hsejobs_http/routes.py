@@ -242,16 +242,23 @@ def _act_on(
     return answer(views.job(record, info, acts.actor))
 
 
+async def _act_alone(request: Request, act: str, queue: str, job_id: str) -> Response:
+    """Acts on a job; an act without fields refuses those of its body."""
+    acting(request, act)
+    bodies.check_empty(await bodies.read_body(request))
+    return await run_in_threadpool(_act_on, request, act, queue, job_id)
+
+
 @router.post("/{queue}/jobs/{job_id}/retry")
-def retry(request: Request, queue: str, job_id: str) -> Response:
+async def retry(request: Request, queue: str, job_id: str) -> Response:
     """Retries a failed job: it waits again, with all its attempts."""
-    return _act_on(request, "retry", queue, job_id)
+    return await _act_alone(request, "retry", queue, job_id)
 
 
 @router.post("/{queue}/jobs/{job_id}/promote")
-def promote(request: Request, queue: str, job_id: str) -> Response:
+async def promote(request: Request, queue: str, job_id: str) -> Response:
     """Promotes a delayed job: it waits for a worker now."""
-    return _act_on(request, "promote", queue, job_id)
+    return await _act_alone(request, "promote", queue, job_id)
 
 
 @router.post("/{queue}/jobs/{job_id}/cancel")
@@ -305,20 +312,25 @@ def _parse_clean(body: Any) -> tuple[int, State]:
     return grace, State(str(status))
 
 
-def _pause(request: Request, queue: str, *, paused: bool) -> Response:
+async def _pause(request: Request, queue: str, *, paused: bool) -> Response:
     acts = acting(request, "pause" if paused else "resume")
-    shim(request).info(queue)
-    acts.pause(queue, paused)
-    return answer({"queue": queue, "isPaused": paused})
+    bodies.check_empty(await bodies.read_body(request))
+
+    def act() -> Response:
+        shim(request).info(queue)
+        acts.pause(queue, paused)
+        return answer({"queue": queue, "isPaused": paused})
+
+    return await run_in_threadpool(act)
 
 
 @router.post("/{queue}/pause")
-def pause(request: Request, queue: str) -> Response:
+async def pause(request: Request, queue: str) -> Response:
     """Pauses a queue: running jobs finish, no new ones start."""
-    return _pause(request, queue, paused=True)
+    return await _pause(request, queue, paused=True)
 
 
 @router.post("/{queue}/resume")
-def resume(request: Request, queue: str) -> Response:
+async def resume(request: Request, queue: str) -> Response:
     """Resumes a paused queue: workers start jobs again."""
-    return _pause(request, queue, paused=False)
+    return await _pause(request, queue, paused=False)

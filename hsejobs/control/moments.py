@@ -12,6 +12,8 @@ from hsejobs.errors import InvalidOption
 _CLOCK = re.compile(
     r"(?:(today|yesterday)\s+)?([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?", re.IGNORECASE
 )
+#: Two times of day with a dash between them: as much a span as with ``to``.
+_DASHED = re.compile(r"([0-9:]+)\s*[-\u2013]\s*([0-9:]+)")
 _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9])?"
 _DAY = (
     r"[12][0-9]{3}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
@@ -60,11 +62,14 @@ def parse_time(text: str, now_ms: int, name: str = "time") -> int:
 
 
 def parse_span(text: str, now_ms: int, name: str = "time") -> tuple[int, int]:
-    """Parses ``03:00 to 03:10``, or a moment, whose two ends are the same; in ms.
+    """Parses ``03:00 to 03:10``, or ``03:00-03:10``, or a moment, whose two ends are the same; in ms.
 
     An end that is a time of day alone is the first such time after the beginning. Raises InvalidOption.
     """
-    first, separator, last = re.sub(r"\s+", " ", text.strip()).partition(" to ")
+    line = re.sub(r"\s+", " ", text.strip())
+    if (dashed := _DASHED.fullmatch(line)) and all(map(_CLOCK.fullmatch, dashed.groups())):
+        line = " to ".join(dashed.groups())
+    first, separator, last = line.partition(" to ")
     start = parse_moment(first, now_ms, name)
     if not separator:
         return start, start

@@ -41,7 +41,7 @@ def set_tenant(
     paused: bool = KEEP,
     seen: QueueTenant | None = None,
 ) -> QueueTenant:
-    """Sets what is given for an organization, keeps the rest, and returns how it stands afterwards.
+    """Sets what is given for an organization, at least one, and returns how it stands afterwards.
 
     See `Shares.set` for the values. ``seen``: how it stood when the user decided. Raises Forbidden,
     Refused, InvalidOption, and WrongState if its settings changed since.
@@ -49,22 +49,20 @@ def set_tenant(
     acts.check("tenants set")
     given: dict[str, Any] = {"weight": weight, "limit": limit, "paused": paused}
     chosen = {name: value for name, value in given.items() if value is not KEEP}
+    check_settings(**chosen)
     shares = Shares(acts.redis, acts.prefix)
-    if chosen:
-        where = " ".join(
-            [f"org={organization_id}", *(f"{k}={_text(v)}" for k, v in chosen.items())]
+    where = " ".join([f"org={organization_id}", *(f"{k}={_text(v)}" for k, v in chosen.items())])
+    with acts.recorded(
+        "tenants set", queue, where=where, organization_id=organization_id
+    ) as record:
+        shares.set(
+            queue,
+            organization_id,
+            **chosen,
+            who=acts.actor.who,
+            seen=seen,
+            entry=record.packed,
         )
-        with acts.recorded(
-            "tenants set", queue, where=where, organization_id=organization_id
-        ) as record:
-            shares.set(
-                queue,
-                organization_id,
-                **chosen,
-                who=acts.actor.who,
-                seen=seen,
-                entry=record.packed,
-            )
     return shares.get(queue, organization_id)
 
 

@@ -48,8 +48,8 @@ class SharedQueue:
     ) -> QueueTenant:
         """Sets an organization's weight (1 to 1,000), limit (None: none of its own) or pause.
 
-        What is not given stays as it is. Returns how the organization stands afterwards, and adds an
-        entry to the audit log. Raises InvalidOption, RedisUnavailable.
+        What is not given stays as it is; one must be given. Returns how the organization stands
+        afterwards, and adds an entry to the audit log. Raises InvalidOption, RedisUnavailable.
         """
         from hsejobs.control.sharing import set_tenant
 

@@ -253,8 +253,10 @@ def _checked(organization_id: str) -> str:
 
 
 def check_settings(*, weight: Any = KEEP, limit: Any = KEEP, paused: Any = KEEP) -> None:
-    """Raises InvalidOption, which names every value that cannot be set."""
+    """Raises InvalidOption, which names every value that cannot be set, or that nothing is to be set."""
     wrong = []
+    if weight is KEEP and limit is KEEP and paused is KEEP:
+        wrong.append(("weight", "must be given, or limit or paused: nothing would be set"))
     if weight is not KEEP and not _whole(weight, MOST_WEIGHT):
         wrong.append(("weight", f"must be a whole number from 1 to {MOST_WEIGHT}"))
     if limit is not KEEP and limit is not None and not _whole(limit, MOST_AT_ONCE):

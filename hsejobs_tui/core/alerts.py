@@ -24,7 +24,7 @@ CRITICAL_PERCENT = 50
 KEYS = {
     "workers": " (3)",
     "failures": " (2)",
-    "clean": " (c)",
+    "clean": " (1, then c)",
     "pause": " (P)",
     "hold": " (H)",
     "tenant": " (8, H)",

@@ -43,6 +43,7 @@ class Command:
     ``scopes``: the screens that have it, ``app`` for all. ``writes``: not available when read-only.
     ``member``: of those that write, one that a member may use, for the jobs that it added.
     ``whole``: needs the jobs of all organizations, so not available when confined to one.
+    ``footer``: the footer names it; ``spare``: only where it leaves room.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Command:
     member: bool = False
     whole: bool = False
     footer: bool = True
+    spare: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,8 @@ from hsejobs_tui.core.insight import Bin, heat, rank, sign
 from hsejobs_tui.core.insight_state import InsightState
 from hsejobs_tui.core.text import duration, one_line, safe, short
 
+#: What the head line says beside the window.
+HINT = "   t goes to a time"
 #: Cells left of every chart: a word, the scale and the edge.
 GUTTER = 15
 _MINUTE = 60_000

@@ -44,12 +44,12 @@ def query(start: int, end: int, division: str = "queue", part: str | None = None
         elif division == "tenant" and '"' not in part:
             terms.append(f'org="{part}"')
         elif division == "error":
-            terms += _of_error(part)
+            terms += of_error(part)
     return " ".join(terms)
 
 
-def _of_error(part: str) -> list[str]:
-    """Terms for a group of errors: its code, and the longest part of its text that is the same in all."""
+def of_error(part: str) -> list[str]:
+    """Terms for a group of errors, ``code text``: its code, and the longest text that is the same in all."""
     code, _, text = part.partition(" ")
     terms = [f'code="{code}"'] if code and code != "error" else []
     literal = max(re.split(r'<\w+>|"', text), key=len, default="").strip()

@@ -150,19 +150,21 @@ class Confirm(ModalScreen[bool]):
 
 
 class Ask(ModalScreen[str]):
-    """Asks for a line of text; returns '' when cancelled."""
+    """Asks for a line of text; returns '' when cancelled. ``corrects``: typing continues the ``value``."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Cancel")]
 
-    def __init__(self, title: str, text: str = "", value: str = "") -> None:
+    def __init__(
+        self, title: str, text: str = "", value: str = "", *, corrects: bool = False
+    ) -> None:
         super().__init__()
-        self.heading, self.text, self.value = title, text, value
+        self.heading, self.text, self.value, self.corrects = title, text, value, corrects
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
             yield Static(safe(self.heading), classes="title", markup=False)
             yield Static(safe(self.text, lines=True), markup=False)
-            yield Line(self.value)
+            yield Line(self.value, corrects=self.corrects)
             with Horizontal(classes="buttons"):
                 yield Button("OK (Enter)", id="ok", compact=True)
                 yield Button("Cancel (Esc)", id="no", compact=True)

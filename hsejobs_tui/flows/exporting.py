@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from hsejobs.control.filters import Filter
-from hsejobs.errors import JobsError
+from hsejobs.errors import InvalidOption
 from hsejobs.model import State
 from hsejobs_tui.core import exporting
 from hsejobs_tui.core.text import safe
-from hsejobs_tui.dialogs.questions import Ask, Working
+from hsejobs_tui.dialogs.questions import Working
+from hsejobs_tui.flows.asking import ask_until
 from hsejobs_tui.session.session import Session
 
 
@@ -34,22 +37,19 @@ async def export(
     )
     text += f"\nA new file in {session.options.home / exporting.FOLDER}; .csv or .jsonl decides its form."
     name = exporting.suggested(queue, str(state or "all"), session.redis_now)
-    while True:
-        name = await session.ask(Ask("Export to a file", text, name))
-        if not name:
-            return
-        try:
-            path, form = exporting.place_of(session.options.home, name)
-            if path.exists():
-                text = f"{path} exists already; choose another name."
-                continue
-            states = tuple(State) if state is None else (state,)
-            search = await session.read(
-                exporting.searching, session.source, queue, states, query, form
-            )
-            break
-        except JobsError as error:
-            text = str(error)
+
+    async def begin(name: str) -> tuple[Path, str, exporting.Tallied]:
+        path, form = exporting.place_of(session.options.home, name)
+        if path.exists():
+            raise InvalidOption("file", f"{path} exists already; choose another")
+        states = tuple(State) if state is None else (state,)
+        reading = exporting.searching, session.source, queue, states, query, form
+        return path, form, await session.read(*reading)
+
+    found = await ask_until(session, "Export to a file", text, begin, name)
+    if found is None:
+        return
+    path, form, search = found
     source = session.source
     await session.ask(
         Working(

@@ -7,7 +7,8 @@ from hsejobs.errors import InvalidOption, JobsError
 from hsejobs.model import State
 from hsejobs.store.write import Selection
 from hsejobs.wording import all_of, counted, verb
-from hsejobs_tui.dialogs.questions import Ask, Confirm, Working
+from hsejobs_tui.dialogs.questions import Confirm, Working
+from hsejobs_tui.flows.asking import ask_until
 from hsejobs_tui.session.session import Session
 
 
@@ -35,18 +36,9 @@ async def pause(session: Session, queue: str) -> None:
 
 async def clean(session: Session, queue: str, first: State) -> None:
     """Asks for state, age and limit, then confirms the count; ``first``: the suggested state."""
-    line = await session.ask(
-        Ask(
-            f"Clean {queue}: STATE AGE [LIMIT]",
-            "Removes jobs of a state (completed, failed, waiting, delayed) older than AGE.\n"
-            "This cannot be undone. Example: completed 1h 1000",
-            f"{first} 1h",
-        )
-    )
-    words = line.split()
-    if not words:
-        return
-    try:
+
+    async def select(line: str) -> tuple[State, int, int | None, str, Selection]:
+        words = line.split()
         if len(words) not in (2, 3) or words[0] not in list(State):
             raise InvalidOption("clean", "must be STATE AGE [LIMIT], such as completed 1h 1000")
         if len(words) == 3 and not (words[2].isdigit() and int(words[2])):
@@ -54,17 +46,23 @@ async def clean(session: Session, queue: str, first: State) -> None:
         state, grace = State(words[0]), parse_duration(words[1], "age")
         limit = int(words[2]) if len(words) == 3 else None
         selection = await session.do(session.acts.select_clean, queue, state, grace, limit)
-    except JobsError as error:
-        session.show_message(error)
+        return state, grace, limit, words[1], selection
+
+    text = "Removes jobs of a state (completed, failed, waiting, delayed) older than AGE.\n"
+    text += "This cannot be undone. Example: completed 1h 1000"
+    title = f"Clean {queue}: STATE AGE [LIMIT]"
+    chosen = await ask_until(session, title, text, select, f"{first} 1h")
+    if chosen is None:
         return
+    state, grace, limit, age, selection = chosen
     count = selection.count
     if not count:
         seen = session.snapshot.queues if session.snapshot is not None else []
         younger = next((getattr(one, state.value) for one in seen if one.name == queue), 0)
         those = f": {younger:,} {verb(younger, 'is', 'are')} younger" if younger else ""
-        session.show_message(f"no {state} job of {queue} is older than {words[1]}{those}")
+        session.show_message(f"no {state} job of {queue} is older than {age}{those}")
         return
-    text = f"{counted(count, f'{state} job')} older than {words[1]}. This cannot be undone."
+    text = f"{counted(count, f'{state} job')} older than {age}. This cannot be undone."
     if await session.confirm("clean", Confirm(f"Clean {queue}?", text, typed=str(count))):
         acts = session.acts
         await session.ask(

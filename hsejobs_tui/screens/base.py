@@ -63,8 +63,8 @@ class View(Screen[None]):
         yield Keys(self.SCOPE, self.offers)
 
     def offers(self, command: Command) -> bool:
-        """Whether the footer names the command now."""
-        return command.footer
+        """Whether the footer names the command now; one that is ``spare``, if there is room."""
+        return command.footer or command.spare
 
     def body(self) -> ComposeResult:
         """The widgets of this screen."""

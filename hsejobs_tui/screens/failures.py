@@ -15,11 +15,11 @@ from hsejobs.wording import counted
 from hsejobs_tui.core import charts, failures
 from hsejobs_tui.core.failures import Known, Past, Since, Trend
 from hsejobs_tui.core.groups import Group
-from hsejobs_tui.core.text import duration, safe, short
+from hsejobs_tui.core.text import clock, duration, safe, short
 from hsejobs_tui.flows import queue_acts
 from hsejobs_tui.flows.job_acts import act_counted
 from hsejobs_tui.screens.base import View
-from hsejobs_tui.session.places import InsightPlace, JobPlace
+from hsejobs_tui.session.places import InsightPlace, QueuePlace
 from hsejobs_tui.widgets.error_pane import ErrorPane, Shown
 from hsejobs_tui.widgets.rows import WIDE, Column, Row, Rows
 
@@ -260,10 +260,13 @@ class Failures(View):
         return InsightPlace(group.queue, "error", group.error) if group else InsightPlace()
 
     def do_open(self) -> None:
-        """Opens the latest job of the group."""
+        """Lists the failed jobs of the group."""
+        from hsejobs_tui.core.moment_jobs import of_error
+
         group = self.group
-        if group is not None and group.sample:
-            self.session.open(JobPlace(group.queue, group.sample))
+        if group is not None and group.count:
+            query = " ".join(of_error(f"{group.raw} {group.error}"))
+            self.session.open(QueuePlace(group.queue, State.FAILED, query))
         elif group is not None:
             self.session.show_message("no job has failed permanently with this error yet")
 
@@ -293,7 +296,9 @@ class Failures(View):
                 "no job has failed permanently with this error: the next attempts follow by themselves"
             )
             return
-        which = f"of {group.queue} that failed with “{safe(group.error, 80)}”"
+        # The newest is read first: the question is about those that had failed by then, and no later one.
+        by = f"{clock(group.last)} UTC"
+        which = f"of {group.queue} that had failed with “{safe(group.error, 80)}” by {by}"
         where = f'error="{safe(group.error, 200)}"'
         if await act_counted(self.session, name, group.queue, "job", which, group, where):
             # The other groups stay until all jobs are read again.

@@ -210,7 +210,7 @@ class Insight(View):
         text = Text(insight_lists.title(state))
         if session.redis_now:
             words = insight_view.between(*session.bounds, session.redis_now)
-            text.append(f"   {words} [{session.window.name}]", "not bold")
+            text.append(f"   {words} [{session.window.name}]{insight_view.HINT}", "not bold")
         if self.reading:
             text.append("   reading ...", "bold warn")
         return text

@@ -12,7 +12,7 @@ from textual.widgets import Static
 
 from hsejobs.control.act_table import ACTS
 from hsejobs.errors import JobNotFound, JobsError
-from hsejobs.model import FINISHED, JobRecord
+from hsejobs.model import FINISHED, JobRecord, State
 from hsejobs_tui.core import lineage
 from hsejobs_tui.core.attempts import slot_of
 from hsejobs_tui.core.command import Command
@@ -70,7 +70,13 @@ class JobView(View):
 
     def offers(self, command: Command) -> bool:
         """In the footer, what can be done in the state of the job."""
-        if command.id not in ("cancel", "retry", "remove") or self.job is None:
+        if self.job is None:
+            return super().offers(command)
+        if command.id == "supersede":
+            return self.job.status is State.FAILED
+        if command.id == "request":
+            return self.job.request_id is not None
+        if command.id not in ("cancel", "retry", "remove"):
             return super().offers(command)
         return self.job.status in ACTS[command.id].states
 

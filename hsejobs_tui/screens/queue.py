@@ -81,6 +81,8 @@ class QueueView(Shares):
 
     def offers(self, command: Command) -> bool:
         """In the footer, also a cancel where jobs run."""
+        if command.id == "supersede":
+            return self.state is State.FAILED
         running = command.id == "cancel" and self.state is State.ACTIVE
         return running or super().offers(command)
 
@@ -135,6 +137,7 @@ class QueueView(Shares):
             text.append("  ALL selected", "bold")
         elif rows.marked:
             text.append(f"  {len(rows.marked):,} selected", "bold")
+            text.append(", D compares them" * (len(rows.marked) == 2))
         if rows.ghost is not None:
             text.append("  this job is gone", "bold warn")
         return text

@@ -103,11 +103,11 @@ class ErrorPane(Static):
         third = _first(shown, session.redis_now), _deploy(shown, session.redis_now)
         fourth = Text("", "dim")
         if group.count and session.has("retry"):
-            fourth.append(
-                f"r retries {verb(group.count, 'it', f'all {group.count:,}')}, x removes; "
-            )
-        if group.sample:
-            fourth.append(f"Enter opens {safe(group.sample, 60)}; ")
+            far = "" if group.over else " read so far"
+            those = verb(group.count, "it", f"these {group.count:,}{far}")
+            fourth.append(f"r retries {those}, x removes; ")
+        if group.count:
+            fourth.append(f"Enter lists {verb(group.count, 'it', 'them')}, e exports; ")
         if session.has("pause"):
             fourth.append(f"P pauses {group.queue}")
         fourth.rstrip()

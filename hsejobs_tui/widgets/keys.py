@@ -16,14 +16,20 @@ from hsejobs_tui.core.command import Command
 from hsejobs_tui.core.commands import keys_shown
 from hsejobs_tui.session.session import session_of
 
+#: Cells between two commands.
+GAP = 2
+
 
 class Keys(Static):
-    """The commands that the screen ``offers``; each can be clicked."""
+    """The commands that the screen ``offers``; each can be clicked.
+
+    What is ``spare`` fills the rest of the line: before the commands of all screens, as far as it fits.
+    """
 
     def __init__(self, scope: str, offers: Callable[[Command], bool]) -> None:
         super().__init__(id="keys", markup=False)
         self.scope, self.offers = scope, offers
-        self._drawn: list[Command] | None = None
+        self._drawn: object = None
         self._spans: list[tuple[int, int, str]] = []
 
     def on_mount(self) -> None:
@@ -32,15 +38,16 @@ class Keys(Static):
 
     def draw(self) -> None:
         """Draws the line again if the screen offers something else."""
-        found = [one for one in session_of(self).commands(self.scope) if self.offers(one)]
-        if found == self._drawn:
+        offered = [one for one in session_of(self).commands(self.scope) if self.offers(one)]
+        drawn = (offered, self.app.size.width)
+        if drawn == self._drawn:
             return
-        self._drawn, self._spans, text = found, [], Text()
-        for one in found:
+        self._drawn, self._spans, text = drawn, [], Text()
+        for one in _fitting(offered, self.app.size.width):
             first = text.cell_len
-            text.append(keys_shown(one).partition(" or ")[0], "key").append(f" {one.title}")
+            text.append_text(_named(one))
             self._spans.append((first, text.cell_len, one.id))
-            text.append("  ")
+            text.append(" " * GAP)
         text.rstrip()
         self.update(text)
 
@@ -49,3 +56,20 @@ class Keys(Static):
         for first, end, command_id in self._spans:
             if first <= event.x < end:
                 session_of(self).perform(command_id)
+
+
+def _named(command: Command) -> Text:
+    key = keys_shown(command).partition(" or ")[0]
+    return Text.assemble((key, "key"), f" {command.title}")
+
+
+def _fitting(offered: list[Command], width: int) -> list[Command]:
+    """Those that are always named, and the spare ones that the width leaves room for."""
+    found = [one for one in offered if not one.spare]
+    room = width - sum(_named(one).cell_len + GAP for one in found) + GAP
+    for one in offered:
+        if one.spare and (needed := _named(one).cell_len + GAP) <= room:
+            room -= needed
+            at = next((n for n, other in enumerate(found) if "app" in other.scopes), len(found))
+            found.insert(at, one)
+    return found

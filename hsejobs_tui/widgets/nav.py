@@ -104,5 +104,5 @@ def where_and_when(session: Session, *, place: bool = True) -> str:
     if window.end is not None:
         start, end = session.bounds
         span += f" {moment_text(start, window.length)} - {moment_text(end, window.length)}"
-    shown = [where, clock, f"[{span}]"]
+    shown = [where, clock, f"[{span}]", ". now" if window.end is not None else ""]
     return " ".join(one for one in shown if one)

@@ -18,6 +18,7 @@ from hsejobs.settings import load_settings
 from hsejobs.store import keys
 from hsejobs_http import queries
 from hsejobs_http.app import all_routes, create_app
+from hsejobs_http.openapi_routes import OTHER_QUEUES, ROUTES
 from hsejobs_http.problems import Problem
 from hsejobs_http.seats import Seat, Seats
 from hsejobs_http.tokens import Caller
@@ -89,6 +90,31 @@ def test_every_route_refuses_a_parameter_that_it_does_not_declare(
             done = shim.client.request(method, f"{path}?{query}", headers=who)
             assert done.status_code == 422, (method, path, done.text)
             assert [one["field"] for one in done.json()["errors"]] == ["surplus"]
+
+
+#: The acts that have no fields. An add to any other queue has a payload instead.
+PLAIN = [
+    path
+    for (method, path), route in ROUTES.items()
+    if method == "post" and not route.body and path != OTHER_QUEUES
+]
+
+
+@pytest.mark.parametrize("path", PLAIN)
+def test_every_act_without_fields_refuses_those_of_a_body(path: str, shim: Shim) -> None:
+    job = shim.ask("POST", "/email", json=MAIL).json()["jobId"]
+    where = path.removeprefix("/api/jobs").format(queue="email", job_id=job)
+    for content, status, problem in (
+        (b'{"reason": "x"}', 422, "reason: is unknown; remove it"),
+        (b"[]", 422, "body: must be {}, or empty"),
+        (b"{", 400, "the body"),
+    ):
+        done = shim.ask("POST", where, "operator", content=content)
+        assert done.status_code == status, done.text
+        assert problem in done.json()["detail"]
+    assert shim.ask("GET", "/stats", "operator").json()["email"]["isPaused"] is False
+    for content in (b"", b"{}"):
+        assert shim.ask("POST", where, "operator", content=content).status_code in (200, 409)
 
 
 @pytest.mark.parametrize("name", ["Authorization", "Origin"])

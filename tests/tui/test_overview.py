@@ -100,7 +100,7 @@ async def test_the_navigation_shows_news_place_time_and_window(tmp_path: Path) -
         await shows(pilot, "[3h 03:30 - 06:30]", "what to do now")
         await pilot.resize_terminal(80, 24)
         await settle(pilot)
-        assert text_of(app).split("\n")[-2].endswith("08:00 [3h 03:30 - 06:30] ")
+        assert text_of(app).split("\n")[-2].endswith("08:00 [3h 03:30 - 06:30] . now ")
 
 
 async def test_quiet_queues_are_one_line_that_opens_and_has_no_acts(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 async def retry_all(pilot: Pilot[Any], count: int) -> None:
     await pilot.press("2")
-    await shows(pilot, f"{count} jobs", "r retries all")
+    await shows(pilot, f"{count} jobs", "r retries these")
     await pilot.press("r")
     await shows(pilot, f"Retry all {count} jobs")
     await pilot.press(*str(count), "enter")

@@ -37,6 +37,7 @@ COMMANDS: tuple[Command, ...] = (
         "Write the matching jobs to a CSV or JSONL file in JOBS_HOME/exports.",
         ("queue", "failures"),
         footer=False,
+        spare=True,
     ),
     Command(
         "compare",
@@ -54,6 +55,7 @@ COMMANDS: tuple[Command, ...] = (
         ("queue", "job"),
         writes=True,
         footer=False,
+        spare=True,
     ),
     Command(
         "request",
@@ -62,6 +64,7 @@ COMMANDS: tuple[Command, ...] = (
         "List all jobs that the job's request caused, in all queues.",
         ("queue", "job", "failures", "matches"),
         footer=False,
+        spare=True,
     ),
     Command("follow", "F", "Follow", "Follow the job's log, or stop following.", ("job",)),
     Command(

@@ -32,6 +32,7 @@ COMMANDS: tuple[Command, ...] = (
         writes=True,
         whole=True,
         footer=False,
+        spare=True,
     ),
     Command(
         "drain",
