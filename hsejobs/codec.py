@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import json.encoder
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from hsejobs.errors import InvalidPayload
@@ -16,12 +16,18 @@ def encoder(**options: Any) -> Callable[[Any], str]:
 
     ``options`` are those of ``JSONEncoder``; characters are not escaped.
     """
+    chunks = _chunks(**options)
+    return lambda value: "".join(chunks(value, 0))
+
+
+def _chunks(**options: Any) -> Callable[[Any, int], Iterable[str]]:
+    """As `encoder`, but what it returns gives the parts of the text, for a value and the depth 0."""
     plain = json.JSONEncoder(ensure_ascii=False, **options)
     make: Any = getattr(json.encoder, "c_make_encoder", None)
     if make is None:
-        return plain.encode
+        return lambda value, _: (plain.encode(value),)
     # No markers: a reference cycle ends in RecursionError instead.
-    chunks = make(
+    made: Callable[[Any, int], Iterable[str]] = make(
         None,
         plain.default,
         json.encoder.encode_basestring,
@@ -32,10 +38,10 @@ def encoder(**options: Any) -> Callable[[Any], str]:
         False,
         plain.allow_nan,
     )
-    return lambda value: "".join(chunks(value, 0))
+    return made
 
 
-_encode = encoder(allow_nan=False, separators=(",", ":"))
+_parts = _chunks(allow_nan=False, separators=(",", ":"))
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 _decoder: Any = json.JSONDecoder()
@@ -64,7 +70,7 @@ def dumps(value: Any) -> bytes:
     For values that JSON cannot hold, raises TypeError, ValueError (NaN, infinity, a number with
     too many digits) or RecursionError (nested too deep, or a reference cycle).
     """
-    text = _encode(value)
+    text = "".join(_parts(value, 0))
     try:
         return text.encode()
     except UnicodeEncodeError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -18,6 +18,7 @@ from hsejobs.store.work import Claim, WorkerStore
 
 #: The value of a checkpoint that was not read from Redis yet.
 _UNREAD: Any = object()
+_NO_SIGNALS: frozenset[str] = frozenset()
 
 _current: ContextVar[JobContext | None] = ContextVar("hsejobs_job", default=None)
 #: The job in Huey's immediate mode, which no worker runs.
@@ -70,7 +71,6 @@ class JobContext:
         claim: Claim,
         queue: str,
         work: WorkerStore,
-        *,
         lease_ms: int,
         log_work: WorkerStore,
         slot: Slot | None = None,
@@ -90,12 +90,12 @@ class JobContext:
         #: Progress and log lines not written yet; None until the task reports some.
         self.progress_log: ProgressLog | None = None
         # Set while Huey.execute runs: see outcome.py.
-        self.signals: set[str] = set()
+        self.signals: frozenset[str] = _NO_SIGNALS
         self.error: BaseException | None = None
         self.result: bytes | None = None
         self.task: Any = None
         self.data: Any = None
-        self.secret_paths: list[str] = []
+        self.secret_paths: Sequence[str] = ()
         self._secrets: tuple[Any, list[str]] | None = None
         self._resumed_from = _UNREAD
         self._family: str | None = None
@@ -169,7 +169,7 @@ class JobContext:
     @property
     def cancelled(self) -> bool:
         """Whether somebody has cancelled the job, for tasks that poll. Costs nothing."""
-        return self._slot is not None and self._slot.cancelled
+        return self._slot is not None and self._slot.is_cancelled()
 
     @property
     def lease_lost(self) -> bool:
@@ -178,7 +178,7 @@ class JobContext:
 
     def stop_if_cancelled(self) -> None:
         """Raises JobCancelled if somebody has cancelled the job."""
-        if self.cancelled:
+        if self._slot is not None and self._slot.is_cancelled():
             raise JobCancelled("the job was cancelled")
 
     def progress(self, percent: float, message: str | None = None) -> None:
@@ -303,6 +303,9 @@ class JobContext:
     @property
     def secrets(self) -> list[str]:
         """The payload's secrets as text, collected once per payload, not for each log line."""
+        return self._find_secrets()
+
+    def _find_secrets(self) -> list[str]:
         if self._secrets is None or self._secrets[0] is not self.data:
             self._secrets = self.data, secret_values(self.data, self.secret_paths)
         return self._secrets[1]
@@ -310,7 +313,7 @@ class JobContext:
     def scrub_json(self, text: bytes) -> bytes:
         """JSON without the payload's secrets, which are replaced with ``***``."""
         if len(text) > 6:
-            secrets = self.secrets
+            secrets = self._find_secrets()
             if not secrets:
                 return text
             if too_much(secrets, len(text)):

@@ -68,7 +68,7 @@ class Executing(Huey):
         def again() -> None:
             raise error
 
-        job.signals.add(SIGNAL_EXECUTING)
+        job.signals |= {SIGNAL_EXECUTING}
         task.execute = again
         try:
             return self._execute(task, self._get_timestamp())
@@ -82,7 +82,7 @@ class Executing(Huey):
     def _emit(self, signal: str, task: Any, *args: Any, **kwargs: Any) -> None:
         job = running_job()
         if job is not None and task is job.task:
-            job.signals.add(signal)
+            job.signals |= {signal}
         receivers = self._signal.receivers
         if receivers["any"] or receivers.get(signal):
             super()._emit(signal, task, *args, **kwargs)
@@ -94,7 +94,7 @@ class Executing(Huey):
     def put_result(self, key: str, data: Any) -> None:
         """Stores the running job's result in its record; other results (chords, pipelines) separately."""
         job = running_job()
-        if job is None or key != job.id:
+        if job is None or key != job._claim.id:
             if job is not None and isinstance(data, Error):
                 data = Error(clean_data(job, data.metadata))
             self.storage.put_data(key, self.serializer.serialize(data), is_result=True)

@@ -91,11 +91,20 @@ class Outcome:
     sent_back: bool = False
 
 
+def _may_wait() -> bool:
+    """Whether the calls of Redis of the job that runs here, if there is one, may keep waiting."""
+    job = context.running_job()
+    return job is not None and job.may_wait()
+
+
 def run(queue: Queue, claim: Claim, job: JobContext, execute: Callable[[Any], object]) -> Outcome:
     """Runs the job with Huey's ``execute``. Never raises because of the task: an interrupt becomes the
     outcome ``interrupted``.
     """
-    reset, waits = context.set_current(job), may_wait.set(job.may_wait)
+    reset = context.set_current(job)
+    if may_wait.get() is not _may_wait:
+        # Not reset: it asks which job runs.
+        may_wait.set(_may_wait)
     start = time.perf_counter_ns()
     raised: BaseException | None = None
     try:
@@ -113,7 +122,6 @@ def run(queue: Queue, claim: Claim, job: JobContext, execute: Callable[[Any], ob
     except BaseException as error:
         raised = error
     finally:
-        may_wait.reset(waits)
         context.reset_current(reset)
     try:
         outcome = _outcome_of(claim, job, raised)
@@ -187,7 +195,9 @@ _SUCCESS = {"executing", "complete"}
 
 def _outcome_of(claim: Claim, job: JobContext, raised: BaseException | None) -> Outcome:
     if raised is None and job.signals <= _SUCCESS and job.error is None:
-        return Outcome("completed", result=_clean_result(job))
+        result = b"null" if job.result is None else job.scrub_json(job.result)
+        # By position: keywords would take three times as long.
+        return Outcome("completed", 0, result)
     error = raised or job.error
     if isinstance(error, LeaseLost) or (isinstance(error, JobInterrupted) and job.lease_lost):
         return Outcome("lost")
@@ -299,10 +309,6 @@ def clean_data(job: JobContext, data: Any) -> Any:
 
 def _clean(job: JobContext, text: str) -> str:
     return plain(scrub(text, job.secrets))[:2000]
-
-
-def _clean_result(job: JobContext) -> bytes:
-    return b"null" if job.result is None else job.scrub_json(job.result)
 
 
 def _failed(

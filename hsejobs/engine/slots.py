@@ -18,9 +18,10 @@ from __future__ import annotations
 
 import mmap
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from hsejobs.store.work import Claim, Done
@@ -32,6 +33,8 @@ _NAME_KEPT = 100
 # held count, next to start, running, flags, finished count, held bytes, done bytes, started, deadline,
 # which half of the memory it has
 _HEAD = struct.Struct("<HHHHHIIddH")
+#: Where the low byte of the flags is: a task may ask for them often, and a look reads this alone.
+_FLAGS_AT = 6
 _Head = tuple[int, int, int, int, int, int, int, float, float, int]
 # The batch before: held count, finished count, held bytes, done bytes, which half of the memory it has.
 _SENT = struct.Struct("<HHIIH")
@@ -72,6 +75,9 @@ class Slot:
         self.number = number
         self._lock = lock
         self._memory = mmap.mmap(-1, _BATCHES_AT + 2 * _BATCH_SIZE)
+        #: Read and write the head, without a frame of Python: each job does both twice.
+        self._head: Callable[[], _Head] = partial(_HEAD.unpack_from, self._memory)
+        self._put: Callable[..., None] = partial(_HEAD.pack_into, self._memory, 0)
         self._claims: Sequence[Claim] = ()
 
     @contextmanager
@@ -83,13 +89,6 @@ class Slot:
         finally:
             if taken:
                 self._lock.release()
-
-    def _head(self) -> _Head:
-        head: _Head = _HEAD.unpack_from(self._memory, 0)
-        return head
-
-    def _put(self, *values: float) -> None:
-        _HEAD.pack_into(self._memory, 0, *values)
 
     def _put_ahead(self, state: int, token: str = "") -> None:
         _AHEAD.pack_into(self._memory, _AHEAD_AT, state, token.encode())
@@ -185,12 +184,11 @@ class Slot:
         with self._lock:
             held, at, _, flags, count, size, used, started, _, half = self._head()
             if done is not None:
-                room = _BATCHES_AT + half * _BATCH_SIZE + HELD_SIZE + used
-                need = _DONE.size + len(done.result)
+                length, room = len(done.result), _BATCHES_AT + half * _BATCH_SIZE + HELD_SIZE + used
+                need = _DONE.size + length
                 if used + need <= DONE_SIZE:
-                    _DONE.pack_into(self._memory, room, at - 1, len(done.result), done.run_us)
-                    start = room + _DONE.size
-                    self._memory[start : start + len(done.result)] = done.result
+                    _DONE.pack_into(self._memory, room, at - 1, length, done.run_us)
+                    self._memory[room + _DONE.size : room + need] = done.result
                     count, used = count + 1, used + need
             self._put(held, at, 0, flags & _LASTING, count, size, used, started, 0.0, half)
         return not flags & ABANDONED
@@ -250,7 +248,11 @@ class Slot:
     @property
     def cancelled(self) -> bool:
         """Whether the running job is cancelled. Reads without the lock, for a signal handler."""
-        return bool(self._head()[3] & CANCELLED)
+        return self.is_cancelled()
+
+    def is_cancelled(self) -> bool:
+        """As `cancelled`: Python 3.11 calls a method in half the time of a property."""
+        return self._memory[_FLAGS_AT] & CANCELLED != 0
 
     # -- the maintenance thread's side
 

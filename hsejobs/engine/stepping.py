@@ -42,8 +42,6 @@ class Flight:
     sent: Any
     token: str
     done: list[Done]
-    orgs: dict[str, str | None]
-    traces: dict[str, str]
 
 
 class Stepping(Worker):
@@ -61,10 +59,8 @@ class Stepping(Worker):
         self.queue = consumer.queue
         self.slot = slot
         self.name = f"{consumer.worker_id}.{slot.number}"
-        #: The outcomes that were not sent, and the organizations and traces of their jobs.
+        #: The outcomes that were not sent.
         self.done: list[Done] = []
-        self.orgs: dict[str, str | None] = {}
-        self.traces: dict[str, str] = {}
         self.progress_logs: list[ProgressLog] = []
         #: Whether jobs are claimed in batches.
         self.fast = False
@@ -137,10 +133,8 @@ class Stepping(Worker):
                 self.stop_flag.wait(0.1)
                 break
         self.consumer.outage.ends(self.name)
-        self._report(letters, done, self.orgs, self.traces)
+        self._report(letters, done)
         self.done = []
-        self.orgs.clear()
-        self.traces.clear()
         if not self.fast:
             logs.flush()
         return claims
@@ -167,10 +161,8 @@ class Stepping(Worker):
                 raise
             return None
         self._unanswered, self._sent, self.waiting = "", 0, sent
-        self._report(letters, self.done, self.orgs, self.traces)
+        self._report(letters, self.done)
         self.done = []
-        self.orgs.clear()
-        self.traces.clear()
         if claims:
             # Its own bell rings: this takes no time.
             self._wait()
@@ -185,8 +177,8 @@ class Stepping(Worker):
 
     def _send_ahead(self, want: int, token: str) -> None:
         """Sends a step, whose reply `_land` reads. The slot has its token already."""
-        flight = self.flight = Flight(None, token, self.done, self.orgs, self.traces)
-        self.done, self.orgs, self.traces = [], {}, {}
+        flight = self.flight = Flight(None, token, self.done)
+        self.done = []
         # If that fails, it is as if the reply were lost.
         with contextlib.suppress(JobsError):
             flight.sent = self.line.begin(flight.done, want, token, self.lease)
@@ -206,14 +198,12 @@ class Stepping(Worker):
             self.pace.waited((time.perf_counter_ns() - began) / 1000)
         except Exception as error:
             self.done = flight.done + self.done
-            self.orgs = {**flight.orgs, **self.orgs}
-            self.traces = {**flight.traces, **self.traces}
             if self.slot.settle():
                 self._unanswered, self._sent = flight.token, 1
             if not isinstance(error, JobsError):
                 raise
             return []
-        self._report(letters, flight.done, flight.orgs, flight.traces)
+        self._report(letters, flight.done)
         return claims
 
     def _write_now(self, *, all_back: bool = False) -> None:
@@ -246,21 +236,15 @@ class Stepping(Worker):
             pairs = [(one.id, one.token) for one in claims]
             self.retry(lambda: self.work.release(pairs))
 
-    def _report(
-        self,
-        letters: str,
-        done: list[Done],
-        orgs: dict[str, str | None],
-        traces: dict[str, str],
-    ) -> None:
+    def _report(self, letters: str, done: list[Done]) -> None:
         queue = self.queue.name
         for letter, one in zip(letters, done, strict=True):
             if letter == "c":
-                logs.completed(queue, one.id, orgs.get(one.id), one.run_us, traces.get(one.id, ""))
+                logs.completed(queue, one.id, one.organization_id, one.run_us, one.trace)
             elif letter == "k":
-                logs.job("cancelled", queue, one.id, "failed", orgs.get(one.id))
+                logs.job("cancelled", queue, one.id, "failed", one.organization_id)
             else:
-                logs.job("refused", queue, one.id, "lost", orgs.get(one.id))
+                logs.job("refused", queue, one.id, "lost", one.organization_id)
 
     def _flush_progress(self) -> None:
         """Writes the buffered progress and log lines of finished jobs. Raises RedisUnavailable."""

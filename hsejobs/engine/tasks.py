@@ -289,6 +289,13 @@ class JobTaskWrapper(_Adds, TaskWrapper, Generic[P, R]):
                 raise
 
         made = super().create_task(run, context=context, name=name, **settings)
+        if not context:
+
+            def execute(self: Any) -> Any:
+                return run(*self.args, **self.kwargs)
+
+            # Huey's does the same in twice the time.
+            made.execute = execute
         # The task's name in Redis begins with it: consumers do not run the script, they import it.
         made.__module__ = names.importable(func).name
         return made

@@ -170,19 +170,18 @@ class JobWorker(Stepping):
 
     def _execute(self, claim: Claim) -> None:
         queue = self.queue
-        job = JobContext(
-            claim, queue.name, self.patient, lease_ms=self.lease, log_work=self.work, slot=self.slot
-        )
+        # By position: keywords would take three times as long.
+        job = JobContext(claim, queue.name, self.patient, self.lease, self.work, self.slot)
         self.job = job
-        org = self.orgs[claim.id] = claim.organization_id
-        shown = None
-        if claim.trace:
-            self.traces[claim.id] = claim.trace
-            shown = logs.trace_fields(claim.trace)
+        org = claim.organization_id
+        shown = logs.trace_fields(claim.trace) if claim.trace else None
         if logs.wants_jobs():
             if queue.log_fields is not None:
                 shown = {**(queue.shown_payload(claim.payload) or {}), **(shown or {})} or None
-            logs.job("processing", queue.name, claim.id, "processing", org, shown)
+            if shown is None:
+                logs.processing(queue.name, claim.id, org)
+            else:
+                logs.job("processing", queue.name, claim.id, "processing", org, shown)
             if not self.fast:
                 logs.flush()
         started_at = int(time.time() * 1000)
@@ -196,7 +195,7 @@ class JobWorker(Stepping):
         if unwritten and job.progress_log is not None:
             self.progress_logs.append(job.progress_log)
         if result.kind == "completed":
-            one = Done(claim.id, claim.token, result.run_us, result.result)
+            one = Done(claim.id, claim.token, result.run_us, result.result, org, claim.trace)
             kept = self.slot.finish(one)
             self.done.append(one)
             if unwritten or (result.run_us > BUDGET_US and self.slot.left):

@@ -7,12 +7,14 @@ outcomes and releases thousands of times a second for as long as the job ran.
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from typing import Any, cast
 
 import pytest
 
 from hsejobs import forks
 from hsejobs.engine.pace import MOST_FAR
+from hsejobs.engine.processes import Processes, StopFlag, Threads
 from hsejobs.engine.slots import Slot
 from hsejobs.store.work import Claim, Done
 
@@ -203,3 +205,23 @@ def test_the_largest_batch_has_room_for_the_longest_ids_and_names(name: str) -> 
     done, unbegun = slot.reclaim()
     assert [(one.id, one.result) for one in done] == [(one, result) for one in ids[:-1] * 2]
     assert unbegun == []
+
+
+def test_a_look_at_the_stop_flag_takes_no_system_call_and_all_see_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The kind: something that is done before each job, and that takes a system call."""
+    flag, other = Threads().get_stop_flag(), StopFlag()
+    with monkeypatch.context() as without:
+        without.setattr("select.poll", None)
+        assert not flag.is_set()
+    assert not flag.wait(0)
+    pid = os.fork()
+    if not pid:
+        os._exit(0 if flag.wait(30) and flag.is_set() and not other.is_set() else 1)
+    flag.set()
+    flag.set()
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert flag.is_set()
+    assert flag.wait(0)
+    assert isinstance(Processes.get_stop_flag(cast(Any, None)), StopFlag)

@@ -150,7 +150,6 @@ local function claim(n, token, lease_ms, again)
       job.charged = one and take(one, job[1])
       job[17], job[14], job[15] = job[16], revocable and revoked(id, job[1]) or '', id
       out[at], taken[at], payload_keys[at] = job, id, base .. K.payload .. id
-      leases[2 * at - 1], leases[2 * at] = lease_until, id
       if not lines[party] then lines[party] = {} end
       lines[party][#lines[party] + 1] = id
       if apart then break end
@@ -182,6 +181,12 @@ local function claim(n, token, lease_ms, again)
       count('w' .. bucket(waited), org, 1, job[1])
       count('wu', nil, waited)
       event('active', id, org)
+    end
+    -- The last one first: while there are few active jobs, Redis keeps them as a list and looks from its start for
+    -- the place of each, after those with the same score and a lower id.
+    for at = #taken, 1, -1 do
+      leases[#leases + 1] = lease_until
+      leases[#leases + 1] = taken[at]
     end
     for party, line in pairs(lines) do
       if party ~= '' or share()[ON] then redis.call('ZREM', line_of(party), unpack(line)) end
