@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import socket
-from functools import cache, cached_property
+from functools import cache
 from typing import Any
 
+from hsejobs import forks
 from hsejobs.redis_url import RedisURL, parse_redis_url
 
 #: Seconds that a reply may take. Blocking commands wait for much less.
@@ -66,7 +67,17 @@ class Server:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
 
-    @cached_property
+    # Python looks for these at the class.
+    def __enter__(self) -> Any:
+        return self._client.__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        self._client.__exit__(*error)
+
+    def __repr__(self) -> str:
+        return repr(self._client)
+
+    @forks.cached_property
     def _client(self) -> Any:
         from redis.client import Redis
 

@@ -76,9 +76,13 @@ _READ: dict[bytes, Callable[[Any, bytes], Any]] = {
 
 
 def _left(client: Any) -> Any:
-    """All that is there, and how long it stays; entries of the feed without their time."""
+    """All that is there, and for how many minutes, rounded up; entries of the feed without their time.
+
+    A machine may need seconds to get here.
+    """
     return {
-        key: (_READ[client.type(key)](client, key), client.ttl(key)) for key in client.keys("*")
+        key: (_READ[client.type(key)](client, key), -(-client.ttl(key) // 60))
+        for key in client.keys("*")
     }
 
 

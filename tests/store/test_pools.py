@@ -38,3 +38,9 @@ def test_its_connections_are_those_of_redis_py_s_client(url: str) -> None:
         del settings[1]["_socket_connect_timeout"]
     assert settings[0] == settings[1]
     assert settings[0]["db"] == parsed.db
+
+
+def test_a_client_is_closed_with_its_block(redis_url: str) -> None:
+    with connect.connect(redis_url) as client:
+        assert client.ping()
+    assert repr(client).startswith("<redis.client.Redis")
