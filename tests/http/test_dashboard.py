@@ -187,14 +187,13 @@ def test_keys_and_screens_pass_through_the_socket(shim: Shim) -> None:
         assert "ORG org-1" in shows(socket, "email", "1 waiting", "ORG org-1")
         socket.send(json.dumps(["resize", {"width": 100, "height": 40}]))
         socket.send(json.dumps(["ping", "7"]))
-        for job_id, expected in (
-            ("theirs", "no queue has a job with this id"),
-            ("mine", "user@exam"),
-        ):
-            press(socket, ":")
-            shows(socket, "Go to job")
-            press(socket, f"org-{2 if job_id == 'theirs' else 1}:{job_id}\r")
-            shows(socket, expected)
+        press(socket, ":")
+        shows(socket, "Go to job")
+        press(socket, "org-2:theirs\r")
+        shows(socket, "no queue has a job with this id")
+        # The line stays, to be corrected: Ctrl+U empties it.
+        press(socket, "\x15org-1:mine\r")
+        shows(socket, "user@exam")
         press(socket, "q")
         assert ended(socket)
     wait_until(lambda: not viewers(shim), 20, "the end of the viewer")

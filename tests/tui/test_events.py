@@ -70,12 +70,12 @@ async def test_the_window_of_time_and_where_the_feed_begins(stage: Stage) -> Non
         await shows(pilot, "early")
         assert "recent" not in text_of(app)
         # A window of the past takes no events that happen now.
-        stage.add("now")
+        stage.add("arrived")
         await settle(pilot)
         await settle(pilot)
-        assert "now " not in text_of(app)
+        assert "arrived" not in text_of(app)
         await pilot.press("full_stop")
-        await shows(pilot, "now", "recent")
+        await shows(pilot, "arrived", "recent")
 
 
 @pytest.mark.anyio
