@@ -106,12 +106,7 @@ def strict(raw: bytes) -> Any:
         text = raw.decode()
         if text.startswith("\ufeff"):
             raise json.JSONDecodeError("Unexpected UTF-8 BOM (decode using utf-8-sig)", text, 0)
-        try:
-            value, end = _scan_strictly(text, 0)
-        except StopIteration:
-            end = -1
-        # As in `loads`.
-        value = value if end == len(text) else _decode_strictly(text)
+        value = _decode_strictly(text)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise InvalidPayload("payload", f"is not valid JSON: {error.msg} at {place}") from None
@@ -153,5 +148,4 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 # `json.loads` would build it for each text.
-_strict: Any = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_once)
-_decode_strictly, _scan_strictly = _strict.decode, _strict.scan_once
+_decode_strictly = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_once).decode

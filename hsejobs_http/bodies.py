@@ -77,9 +77,7 @@ def parse_json(body: bytes) -> Any:
 
 def read_reason(body: bytes) -> str | None:
     """Parses the body of a cancel, which may be empty. Raises Problem 400, InvalidOption."""
-    given = parse_json(body) if body.strip() else {}
-    if not isinstance(given, dict):
-        raise InvalidOption("body", 'must be {"reason": text}, or empty')
+    given = _optional(body, '{"reason": text}')
     wrong = unknown("", given, ("reason",))
     try:
         reason = check_reason(given.get("reason"))
@@ -92,11 +90,15 @@ def read_reason(body: bytes) -> str | None:
 
 def check_empty(body: bytes) -> None:
     """Checks the body of an act that has no fields. Raises Problem 400, InvalidOption."""
+    if wrong := unknown("", _optional(body, "{}"), ()):
+        raise combined(wrong)
+
+
+def _optional(body: bytes, form: str) -> dict[str, Any]:
     given = parse_json(body) if body.strip() else {}
     if not isinstance(given, dict):
-        raise InvalidOption("body", "must be {}, or empty")
-    if wrong := unknown("", given, ()):
-        raise combined(wrong)
+        raise InvalidOption("body", f"must be {form}, or empty")
+    return given
 
 
 class AddRequest(NamedTuple):

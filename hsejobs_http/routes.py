@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -232,9 +233,7 @@ def acting(request: Request, act: str) -> Acts:
     return acts
 
 
-def _act_on(
-    request: Request, act: str, queue: str, job_id: str, reason: str | None = None
-) -> Response:
+def _act_on(request: Request, act: str, queue: str, job_id: str, reason: str | None) -> Response:
     acts = acting(request, act)
     _, info, who = job_of(request, queue, job_id)
     acts.one(act, queue, job_id, reason=reason)
@@ -242,11 +241,17 @@ def _act_on(
     return answer(views.job(record, info, acts.actor))
 
 
-async def _act_alone(request: Request, act: str, queue: str, job_id: str) -> Response:
-    """Acts on a job; an act without fields refuses those of its body."""
+async def _act_alone(
+    request: Request,
+    act: str,
+    queue: str,
+    job_id: str,
+    read: Callable[[bytes], str | None] = bodies.check_empty,
+) -> Response:
+    """Acts on a job; ``read`` checks the body and returns the reason, if the act has one."""
     acting(request, act)
-    bodies.check_empty(await bodies.read_body(request))
-    return await run_in_threadpool(_act_on, request, act, queue, job_id)
+    reason = read(await bodies.read_body(request))
+    return await run_in_threadpool(_act_on, request, act, queue, job_id, reason)
 
 
 @router.post("/{queue}/jobs/{job_id}/retry")
@@ -264,9 +269,7 @@ async def promote(request: Request, queue: str, job_id: str) -> Response:
 @router.post("/{queue}/jobs/{job_id}/cancel")
 async def cancel(request: Request, queue: str, job_id: str) -> Response:
     """Cancels a job: a waiting or delayed one fails now, a running one is interrupted and then fails."""
-    acting(request, "cancel")
-    reason = bodies.read_reason(await bodies.read_body(request))
-    return await run_in_threadpool(_act_on, request, "cancel", queue, job_id, reason)
+    return await _act_alone(request, "cancel", queue, job_id, bodies.read_reason)
 
 
 @router.delete("/{queue}/jobs/{job_id}", status_code=204)

@@ -169,7 +169,7 @@ class JobContext:
     @property
     def cancelled(self) -> bool:
         """Whether somebody has cancelled the job, for tasks that poll. Costs nothing."""
-        return self._slot is not None and self._slot.is_cancelled()
+        return self._slot is not None and self._slot.cancelled
 
     @property
     def lease_lost(self) -> bool:
@@ -178,7 +178,7 @@ class JobContext:
 
     def stop_if_cancelled(self) -> None:
         """Raises JobCancelled if somebody has cancelled the job."""
-        if self._slot is not None and self._slot.is_cancelled():
+        if self.cancelled:
             raise JobCancelled("the job was cancelled")
 
     def progress(self, percent: float, message: str | None = None) -> None:
@@ -303,9 +303,6 @@ class JobContext:
     @property
     def secrets(self) -> list[str]:
         """The payload's secrets as text, collected once per payload, not for each log line."""
-        return self._find_secrets()
-
-    def _find_secrets(self) -> list[str]:
         if self._secrets is None or self._secrets[0] is not self.data:
             self._secrets = self.data, secret_values(self.data, self.secret_paths)
         return self._secrets[1]
@@ -313,7 +310,7 @@ class JobContext:
     def scrub_json(self, text: bytes) -> bytes:
         """JSON without the payload's secrets, which are replaced with ``***``."""
         if len(text) > 6:
-            secrets = self._find_secrets()
+            secrets = self.secrets
             if not secrets:
                 return text
             if too_much(secrets, len(text)):

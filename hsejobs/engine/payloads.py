@@ -158,8 +158,7 @@ def encode_result(data: Any) -> bytes:
         text = codec.dumps(data)
     except (TypeError, ValueError, RecursionError) as error:
         raise Unrecoverable(f"the result is not valid JSON: {type(error).__name__}") from None
-    # One without as many bytes cannot be nested as deep.
-    if len(text) > RESULT_DEEPEST and codec.exceeds_depth(data, text, RESULT_DEEPEST):
+    if codec.exceeds_depth(data, text, RESULT_DEEPEST):
         raise Unrecoverable(f"the result must not be nested more than {RESULT_DEEPEST} levels deep")
     if len(text) > RESULT_LIMIT:
         raise Unrecoverable(

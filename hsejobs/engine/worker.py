@@ -178,10 +178,7 @@ class JobWorker(Stepping):
         if logs.wants_jobs():
             if queue.log_fields is not None:
                 shown = {**(queue.shown_payload(claim.payload) or {}), **(shown or {})} or None
-            if shown is None:
-                logs.processing(queue.name, claim.id, org)
-            else:
-                logs.job("processing", queue.name, claim.id, "processing", org, shown)
+            logs.job("processing", queue.name, claim.id, "processing", org, shown)
             if not self.fast:
                 logs.flush()
         started_at = int(time.time() * 1000)

@@ -122,17 +122,15 @@ class _Formatter(logging.Formatter):
         return _line(record.levelno, str(fields.pop("event", "log")), fields)
 
 
-#: The newest time that was written, in ms and as text: many short jobs end in the same millisecond.
-_newest = (0, "")
-
-
 def _now() -> str:
-    global _newest
-    ms, newest = time.time_ns() // 1_000_000, _newest
-    if newest[0] != ms:
-        seconds, rest = divmod(ms, 1000)
-        _newest = newest = ms, f"{_second(seconds)}.{rest:03d}Z"
-    return newest[1]
+    return _stamp(time.time_ns() // 1_000_000)
+
+
+@lru_cache(maxsize=4)
+def _stamp(ms: int) -> str:
+    # Many short jobs end in the same millisecond.
+    seconds, rest = divmod(ms, 1000)
+    return f"{_second(seconds)}.{rest:03d}Z"
 
 
 @lru_cache(maxsize=4)
@@ -211,19 +209,6 @@ def trace_fields(trace: str) -> dict[str, Any]:
     return {**found, "traceparent": parent} if parent else found
 
 
-def processing(queue: str, job_id: str, organization_id: str | None) -> None:
-    """Buffers the line of a job that begins, without more fields. As frequent as the next one."""
-    if _sink.stream is None or _sink.console:
-        job("processing", queue, job_id, "processing", organization_id)
-    elif _sink.level <= logging.INFO:
-        owner = "null" if organization_id is None else _quoted(organization_id)
-        _sink.lines.append(
-            f'{{"time": "{_now()}", "level": "info", '
-            f'"event": "processing", "jobId": "{job_id}", "queue": "{queue}", '
-            f'"status": "processing", "organizationId": {owner}}}'
-        )
-
-
 def completed(
     queue: str, job_id: str, organization_id: str | None, run_us: int, trace: str = ""
 ) -> None:
@@ -232,11 +217,10 @@ def completed(
         fields = {"duration": run_us / 1000, **(trace_fields(trace) if trace else {})}
         job("completed", queue, job_id, "completed", organization_id, fields)
     elif _sink.level <= logging.INFO:
-        owner = "null" if organization_id is None else _quoted(organization_id)
         _sink.lines.append(
-            f'{{"time": "{_now()}", "level": "info", '
-            f'"event": "completed", "jobId": "{job_id}", "queue": "{queue}", '
-            f'"status": "completed", "organizationId": {owner}, "duration": {run_us / 1000}}}'
+            f'{{"time": "{_now()}", "level": "info", "event": "completed", "jobId": "{job_id}", '
+            f'"queue": "{queue}", "status": "completed", '
+            f'"organizationId": {_quoted(organization_id)}, "duration": {run_us / 1000}}}'
         )
 
 

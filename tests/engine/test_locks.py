@@ -33,7 +33,7 @@ def test_three_hundred_jobs_take_the_time_of_their_work(
     consumer: Start, trial: Path, redis_client: redis.Redis, kind: str
 ) -> None:
     """In the order in which they were added, the more important ones first."""
-    number, seconds = 300 if kind == "thread" else 40, 0.01
+    number, seconds = 300, 0.01
     consumer("-k", kind, "-w", "4")
     first = jobs.in_turn.add({"n": 0, "until": "go"})
     wait_until(lambda: turns(trial) == [0], 20, "the first job")
@@ -47,8 +47,8 @@ def test_three_hundred_jobs_take_the_time_of_their_work(
     wait_for("completed", number + 1, 60)
     took = time.monotonic() - began
     assert turns(trial) == [0, number, *range(1, number)]
-    # 1.1 in benchmarks/locks.py; a turn that is found by polling each second would take longer than this.
-    assert took < 10 + 5 * number * seconds
+    # 1.1 in benchmarks/locks.py; other work on the machine must not fail this test.
+    assert took < 5 * number * seconds
     assert {job.refresh().attempts_made for job in (first, urgent, added[0], added[-1])} == {1}
     assert redis_client.exists(WAITERS + "turn", "hsejobs:{trial}:kv:trial.lock.turn") == 0
 

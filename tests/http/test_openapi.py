@@ -251,7 +251,7 @@ def test_schemathesis_finds_nothing(
             "--checks",
             CHECKS,
             "--max-examples",
-            os.environ.get("FUZZ_EXAMPLES", "50" if FUZZ_ALL else "5"),
+            os.environ.get("FUZZ_EXAMPLES", "50" if FUZZ_ALL else "8"),
             "--phases",
             ",".join(phases),
             # The same requests in each run; set another seed to find others.

@@ -34,20 +34,14 @@ LONG = 2.2
 LEASE_MS = "1500"
 #: Noticed when a reply is overdue, so most of the fault is over by then.
 UNANSWERED = {"frozen", "black hole", "loading"}
-#: What CI tries with processes; the others with threads.
+#: What CI tries with processes; with threads it tries all.
 WITH_PROCESSES = {"stopped", "misconf", "black hole"}
 ALL = os.environ.get("MATRIX") == "all"
-
-
-def _chosen(fault: str, kind: str) -> bool:
-    return ALL or (kind == "process") == (fault in WITH_PROCESSES)
-
-
 CELLS = [
     pytest.param(fault, kind, id=f"{fault}-{kind}")
     for fault in [*FAULTS, "black hole"]
     for kind in ("thread", "process")
-    if _chosen(fault, kind)
+    if ALL or kind == "thread" or fault in WITH_PROCESSES
 ]
 
 
@@ -186,7 +180,7 @@ STOPS = [
     pytest.param(fault, kind, id=f"{fault}-{kind}")
     for fault in ([*FAULTS, "black hole"] if ALL else STOPPING)
     for kind in ("thread", "process")
-    if _chosen(fault, kind)
+    if ALL or kind == "thread" or fault in WITH_PROCESSES
 ]
 
 

@@ -75,15 +75,19 @@ _READ: dict[bytes, Callable[[Any, bytes], Any]] = {
 }
 
 
-def _left(client: Any) -> Any:
-    """All that is there, and for how many minutes, rounded up; entries of the feed without their time.
+#: The time to live of each key, in seconds.
+_STAYS = """
+local found = {}
+for _, key in ipairs(redis.call('KEYS', '*')) do
+  found[#found + 1] = { key, redis.call('TTL', key) }
+end
+return found
+"""
 
-    A machine may need seconds to get here.
-    """
-    return {
-        key: (_READ[client.type(key)](client, key), -(-client.ttl(key) // 60))
-        for key in client.keys("*")
-    }
+
+def _left(client: Any) -> Any:
+    """All that is there; entries of the feed without their time."""
+    return {key: _READ[client.type(key)](client, key) for key in client.keys("*")}
 
 
 @cache
@@ -104,7 +108,12 @@ def _both(client: Any, script: scripts.Script, args: Any, prepare: Callable[[], 
     seen = []
     for part in (0, 1):
         prepare()
-        seen.append((_run(client, script, part, args), _left(client)))
+        with client.pipeline(transaction=True) as together:
+            together.eval(_texts(script)[part], 1, BASE, *args)
+            # At once: the machine may be busy for seconds before the next command.
+            together.eval(_STAYS, 0)
+            reply, stays = together.execute()
+        seen.append((reply, dict(stays), _left(client)))
     assert seen[0] == seen[1]
     prepare()
     return bool(_run(client, script, 2, args) != b"rest")
