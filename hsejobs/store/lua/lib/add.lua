@@ -22,6 +22,23 @@ local function count_added()
   added = 0
 end
 
+-- Makes the owner with these values the one of the next jobs.
+local function set_owner(o)
+  if owned == o then return end
+  count_added()
+  owned, owner_fields, org, line = o, shared, nil, nil
+  for i = 1, 6 do
+    local value = ARGV[o + i - 1]
+    if value ~= '' then
+      fields[owner_fields + 1], fields[owner_fields + 2], owner_fields = OWN[i], value, owner_fields + 2
+    end
+  end
+  if ARGV[o] ~= '' then
+    org = ARGV[o]
+    line = org_index(letter, org)
+  end
+end
+
 -- Adds one job. Returns "1<state letter>" if it was created, "0<state letter>" if it existed; a job that this call
 -- created before (same nonce) counts as created. "q<number>": not added, because its organization has that many
 -- waiting and delayed jobs and `tenant_backlog` (0: no quota) allows no more. `new`: the record's key if there is none.
@@ -32,20 +49,7 @@ local function add_job(o, a, new)
     local there = read(key, 'st', 'nx')
     return ((there[2] or '') == nonce and '1' or '0') .. state_of(there[1])
   end
-  if owned ~= o then
-    count_added()
-    owned, owner_fields, org, line = o, shared, nil, nil
-    for i = 1, 6 do
-      local value = ARGV[o + i - 1]
-      if value ~= '' then
-        fields[owner_fields + 1], fields[owner_fields + 2], owner_fields = OWN[i], value, owner_fields + 2
-      end
-    end
-    if ARGV[o] ~= '' then
-      org = ARGV[o]
-      line = org_index(letter, org)
-    end
-  end
+  set_owner(o)
   if quota > 0 and org then
     local backlog = redis.call('ZCARD', org_index('w', org)) + redis.call('ZCARD', org_index('d', org))
     if backlog >= quota then
@@ -75,4 +79,35 @@ local function add_job(o, a, new)
   end
   event('waiting', id, org)
   return '1w'
+end
+
+-- Adds all jobs of the call to the waiting list at once; returns false, and has done nothing, if they need more than
+-- that. They are of one owner, whose values are from `o` on, and there is none yet; `keys`: their records.
+-- They are in the lists before they are written: of a call that ended in between, claims would drop what has no
+-- record, but no one would find a record that is in no list.
+local function add_waiting(o, keys)
+  set_owner(o)
+  if run_at or extras ~= '' or ARGV[o + 5] ~= '' or (quota > 0 and org) or not (org or not share()[ON]) then
+    return false
+  end
+  local first, places, lines, a = tonumber(new_place(ARGV[2])), {}, {}, o + 3
+  for at = 1, #keys do
+    a = a + 3
+    places[2 * at - 1], places[2 * at] = int(first + at - 1), ARGV[a]
+  end
+  take_turns(org, places[1], places[2])
+  redis.call('ZADD', index('w'), unpack(places))
+  if line then redis.call('ZADD', line, unpack(places)) end
+  a = o + 3
+  for at = 1, #keys do
+    a = a + 3
+    local id, nonce, fill = ARGV[a], ARGV[a + 1], owner_fields
+    fields[4] = places[2 * at - 1]
+    if nonce ~= '' then fields[fill + 1], fields[fill + 2], fill = 'nx', nonce, fill + 2 end
+    redis.call('SET', base .. K.payload .. id, ARGV[a + 2])
+    redis.call('HSET', keys[at], unpack(fields, 1, fill))
+    event('waiting', id, org)
+  end
+  added = added + #keys
+  return true
 end

@@ -1,0 +1,81 @@
+"""A bulk add of new jobs of one owner fills each list with one command; other jobs are added one by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import redis
+
+from hsejobs.store import adds, scripts
+from hsejobs.store.client import RedisClient
+from hsejobs.store.new_job import NewJob
+from hsejobs.store.work import WorkerStore
+from tests.store.test_first_parts import BASE, JOBS, QUEUES, _left, _prepare
+
+_CLOCK = "local clock = call('TIME')"
+_STOPPED = "local clock = { '1800000000', '1234' }"
+#: What is written of each job after all of them are in their lists.
+_RECORD = "call('HSET', keys[at], unpack(fields, 1, fill))"
+
+SHARED: list[dict[str, Any]] = [
+    {},
+    {"delay": 5000},
+    {"extras": b"{}"},
+    {"family": "q/parent"},
+    {"tenant_backlog": 2},
+    {"priority": 1},
+]
+
+
+def _jobs(ids: str, **values: Any) -> list[NewJob]:
+    known = {"priority": 3, "attempts": 2, "backoff": 5000, "timeout": 60_000, **values}
+    return [NewJob(one, "m.t", b'{"a":"%d"}' % at, **known) for at, one in enumerate(ids)]
+
+
+def _run(client: Any, script: scripts.Script, jobs: list[NewJob]) -> Any:
+    assert script.text.count(_CLOCK) >= 1
+    text = script.text.replace(_CLOCK, _STOPPED)
+    return client.eval(text, 1, BASE, *adds.args((script, jobs)))
+
+
+@pytest.mark.parametrize("shared", SHARED, ids=str)
+@pytest.mark.parametrize("queue", [one for one, _, _ in QUEUES], ids=lambda one: str(one)[:60])
+def test_jobs_that_are_added_together_leave_the_same(
+    redis_client: Any, queue: list[tuple[Any, ...]], shared: dict[str, Any]
+) -> None:
+    there = _jobs("c")[0]
+    for values in JOBS:
+        # The last two: an id twice in one call, and one that is there.
+        for ids, before in (("abc", None), ("aba", None), ("abc", there)):
+            seen = []
+            for script in (scripts.ADD, scripts.ADD_ALIKE):
+                _prepare(redis_client, queue, before)
+                reply = _run(redis_client, script, _jobs(ids, **{**shared, **values}))
+                seen.append((reply, _left(redis_client)))
+            assert seen[0] == seen[1], (values, ids)
+
+
+@pytest.mark.parametrize("organization", [None, "one"])
+def test_no_record_of_a_bulk_add_that_ended_in_the_middle_is_in_no_list(
+    redis_url: str, redis_client: Any, organization: str | None
+) -> None:
+    jobs = _jobs("abcd", organization_id=organization)
+    args = adds.args((scripts.ADD_ALIKE, jobs))
+    text = scripts.ADD_ALIKE.text
+    assert text.count(_RECORD) == 1
+    cut = text.replace(_RECORD, f"{_RECORD}\nif at == 2 then error('cut') end")
+    with pytest.raises(redis.exceptions.ResponseError, match="cut"):
+        redis_client.eval(cut, 1, BASE, *args)
+    records = {key.rpartition(b":")[2] for key in redis_client.keys(f"{BASE}j:*")}
+    assert records == {b"a", b"b"}
+    assert records <= set(redis_client.zrange(f"{BASE}waiting", 0, -1))
+
+    client = RedisClient(redis_url)
+    worker = WorkerStore(client, "t", "q", patience=1)
+    # The others were never added: claims pass them over, and the caller adds them again.
+    assert [one.id for one in worker.step([], 4, "token", 60_000)[1]] == ["a", "b"]
+    assert redis_client.zcard(f"{BASE}waiting") == 0
+    assert redis_client.eval(text, 1, BASE, *args) == b"1a 1a 1w 1w"
+    assert [one.id for one in worker.step([], 4, "other", 60_000)[1]] == ["c", "d"]
+    client.close()
