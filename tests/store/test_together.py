@@ -1,4 +1,7 @@
-"""A bulk add of new jobs of one owner fills each list with one command; other jobs are added one by one."""
+"""New jobs of one call are put into each list with one command; those that need more are added one by one.
+
+The first must leave exactly what the second leaves.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from tests.store.test_first_parts import BASE, JOBS, QUEUES, _left, _prepare
 _CLOCK = "local clock = call('TIME')"
 _STOPPED = "local clock = { '1800000000', '1234' }"
 #: What is written of each job after all of them are in their lists.
-_RECORD = "call('HSET', keys[at], unpack(fields, 1, fill))"
+_RECORD = "call('HSET', key, unpack(fields, 1, fill))"
 
 SHARED: list[dict[str, Any]] = [
     {},
@@ -28,14 +31,33 @@ SHARED: list[dict[str, Any]] = [
 ]
 
 
-def _jobs(ids: str, **values: Any) -> list[NewJob]:
+#: The owners of three jobs of one call: alike, and different in what a queue goes by.
+OWNERS: list[list[dict[str, Any]]] = [
+    *([one] * 3 for one in JOBS),
+    [{**JOBS[2], "trace": f"r-{number}"} for number in range(3)],
+    [{"organization_id": "one"}, {"organization_id": "two"}, {"organization_id": "one"}],
+    [{"user_id": "u"}, {}, {"nonce": "n"}],
+    [{}, {"organization_id": "one"}, {}],
+    [{"organization_id": "one"}, {"organization_id": "one", "family": "q/parent"}, {}],
+]
+#: The condition under which jobs are added one by one.
+_ALONE = "if run_at or extras ~= '' or quota > 0 then return false end"
+
+
+def _jobs(ids: str, owners: list[dict[str, Any]], **values: Any) -> list[NewJob]:
     known = {"priority": 3, "attempts": 2, "backoff": 5000, "timeout": 60_000, **values}
-    return [NewJob(one, "m.t", b'{"a":"%d"}' % at, **known) for at, one in enumerate(ids)]
+    return [
+        NewJob(one, "m.t", b'{"a":"%d"}' % at, **{**known, **owners[at]})
+        for at, one in enumerate(ids)
+    ]
 
 
-def _run(client: Any, script: scripts.Script, jobs: list[NewJob]) -> Any:
-    assert script.text.count(_CLOCK) >= 1
+def _run(client: Any, script: scripts.Script, jobs: list[NewJob], *, together: bool) -> Any:
+    assert _CLOCK in script.text
+    assert script.text.count(_ALONE) == 1
     text = script.text.replace(_CLOCK, _STOPPED)
+    if not together:
+        text = text.replace(_ALONE, "if true then return false end")
     return client.eval(text, 1, BASE, *adds.args((script, jobs)))
 
 
@@ -44,25 +66,28 @@ def _run(client: Any, script: scripts.Script, jobs: list[NewJob]) -> Any:
 def test_jobs_that_are_added_together_leave_the_same(
     redis_client: Any, queue: list[tuple[Any, ...]], shared: dict[str, Any]
 ) -> None:
-    there = _jobs("c")[0]
-    for values in JOBS:
+    there = _jobs("c", [{}])[0]
+    for owners in OWNERS:
         # The last two: an id twice in one call, and one that is there.
         for ids, before in (("abc", None), ("aba", None), ("abc", there)):
-            seen = []
-            for script in (scripts.ADD, scripts.ADD_ALIKE):
-                _prepare(redis_client, queue, before)
-                reply = _run(redis_client, script, _jobs(ids, **{**shared, **values}))
-                seen.append((reply, _left(redis_client)))
-            assert seen[0] == seen[1], (values, ids)
+            jobs = _jobs(ids, owners, **shared)
+            alike = owners[0] == owners[1] == owners[2]
+            for script in (scripts.ADD, scripts.ADD_ALIKE) if alike else (scripts.ADD,):
+                seen = []
+                for together in (True, False):
+                    _prepare(redis_client, queue, before)
+                    reply = _run(redis_client, script, jobs, together=together)
+                    seen.append((reply, _left(redis_client)))
+                assert seen[0] == seen[1], (owners, ids)
 
 
 @pytest.mark.parametrize("organization", [None, "one"])
+@pytest.mark.parametrize("script", [scripts.ADD, scripts.ADD_ALIKE], ids=lambda one: one.name)
 def test_no_record_of_a_bulk_add_that_ended_in_the_middle_is_in_no_list(
-    redis_url: str, redis_client: Any, organization: str | None
+    redis_url: str, redis_client: Any, script: scripts.Script, organization: str | None
 ) -> None:
-    jobs = _jobs("abcd", organization_id=organization)
-    args = adds.args((scripts.ADD_ALIKE, jobs))
-    text = scripts.ADD_ALIKE.text
+    jobs = _jobs("abcd", [{"organization_id": organization}] * 4)
+    args, text = adds.args((script, jobs)), script.text
     assert text.count(_RECORD) == 1
     cut = text.replace(_RECORD, f"{_RECORD}\nif at == 2 then error('cut') end")
     with pytest.raises(redis.exceptions.ResponseError, match="cut"):

@@ -7,14 +7,4 @@
 -- first: one
 -- include: base share turns noting? limits? place family? add
 -- rare: state_of use_turns announce_due set_share
-local out, waits = {}, false
-together = (#ARGV - 8) / 9
-for a = 9, #ARGV, 9 do
-  local said = add_job(a, a + 6)
-  out[#out + 1] = said
-  waits = waits or said == '1w'
-end
-if waits then ring() end
-count_added()
-publish()
-return table.concat(out, ' ')
+return add_all(9, 9)

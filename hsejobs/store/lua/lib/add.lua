@@ -81,33 +81,76 @@ local function add_job(o, a, new)
   return '1w'
 end
 
--- Adds all jobs of the call to the waiting list at once; returns false, and has done nothing, if they need more than
--- that. They are of one owner, whose values are from `o` on, and there is none yet; `keys`: their records.
--- They are in the lists before they are written: of a call that ended in between, claims would drop what has no
+-- Adds new jobs to the waiting list at once; returns false, and has done nothing, if they need more than that.
+-- `keys`: their records, of which there is none yet; `owners` and `step`: how far the values of two owners and of two
+-- jobs are apart, the first of them at 9 and 15.
+-- Jobs are in the lists before they are written: of a call that ended in between, claims would drop what has no
 -- record, but no one would find a record that is in no list.
-local function add_waiting(o, keys)
-  set_owner(o)
-  if run_at or extras ~= '' or ARGV[o + 5] ~= '' or (quota > 0 and org) or not (org or not share()[ON]) then
-    return false
+local function add_waiting(keys, owners, step)
+  if run_at or extras ~= '' or quota > 0 then return false end
+  local with, without
+  for at = 1, owners == 0 and 1 or #keys do
+    local first = 9 + owners * (at - 1)
+    if ARGV[first + 5] ~= '' then return false end
+    if ARGV[first] ~= '' then with = true else without = true end
   end
-  local first, places, lines, a = tonumber(new_place(ARGV[2])), {}, {}, o + 3
-  for at = 1, #keys do
-    a = a + 3
-    places[2 * at - 1], places[2 * at] = int(first + at - 1), ARGV[a]
+  if without and (with or share()[ON]) then return false end
+  local place, all, lines, o, a = tonumber(new_place(ARGV[2])), {}, {}, 9, 15
+  for at = 1, 2 * #keys, 2 do
+    local party, score, id = ARGV[o], int(place), ARGV[a]
+    local own = lines[party]
+    if not own then
+      own = owners == 0 and all or {}
+      lines[party] = own
+      -- Places only grow: its next jobs change no turn.
+      take_turns(party ~= '' and party, score, id)
+    end
+    all[at], all[at + 1] = score, id
+    if own ~= all then own[#own + 1], own[#own + 2] = score, id end
+    place, o, a = place + 1, o + owners, a + step
   end
-  take_turns(org, places[1], places[2])
-  redis.call('ZADD', index('w'), unpack(places))
-  if line then redis.call('ZADD', line, unpack(places)) end
-  a = o + 3
-  for at = 1, #keys do
-    a = a + 3
+  redis.call('ZADD', index('w'), unpack(all))
+  for party, own in pairs(lines) do
+    if party ~= '' then redis.call('ZADD', org_index('w', party), unpack(own)) end
+    count('ad', party ~= '' and party, #own / 2, ARGV[1])
+  end
+  o, a = 9, 15
+  for at, key in ipairs(keys) do
+    if owned ~= o then set_owner(o) end
     local id, nonce, fill = ARGV[a], ARGV[a + 1], owner_fields
-    fields[4] = places[2 * at - 1]
+    fields[4] = all[2 * at - 1]
     if nonce ~= '' then fields[fill + 1], fields[fill + 2], fill = 'nx', nonce, fill + 2 end
     redis.call('SET', base .. K.payload .. id, ARGV[a + 2])
-    redis.call('HSET', keys[at], unpack(fields, 1, fill))
+    redis.call('HSET', key, unpack(fields, 1, fill))
     event('waiting', id, org)
+    o, a = o + owners, a + step
   end
-  added = added + #keys
   return true
+end
+
+-- Adds all jobs of the call, and returns the reply of `add_job` for each, with spaces between them.
+local function add_all(owners, step)
+  local keys, seen, out, waits, twice = {}, {}, {}, false, false
+  for a = 15, #ARGV, step do
+    local key = base .. K.job .. ARGV[a]
+    twice = twice or seen[key]
+    keys[#keys + 1], seen[key] = key, true
+  end
+  together = #keys
+  -- Most often none of them exists, which one command tells.
+  local fresh = not twice and redis.call('EXISTS', unpack(keys)) == 0
+  if fresh and add_waiting(keys, owners, step) then
+    waits = true
+    for at = 1, #keys do out[at] = '1w' end
+  else
+    for at = 1, #keys do
+      local said = add_job(9 + owners * (at - 1), 15 + step * (at - 1), fresh and keys[at])
+      out[at] = said
+      waits = waits or said == '1w'
+    end
+  end
+  if waits then ring() end
+  count_added()
+  publish()
+  return table.concat(out, ' ')
 end
