@@ -7,7 +7,7 @@ reported as missing, and counts cost the same.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,12 +55,16 @@ class QueueStats:
     paused_at: int | None = None
     #: The tasks that are held, by name.
     held_tasks: list[HeldTask] = field(default_factory=list)
+    _windows: dict[int, Minute] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def window(self, minutes: int = WINDOW) -> Minute:
-        """The sum of the counters of the last ``minutes``, including the current one."""
-        total = Minute()
-        for one in self.minutes[:minutes]:
-            total += one
+        """The sum of the counters of the last ``minutes``, including the current one; not to be changed."""
+        # A frame of the TUI asks each queue for it about five times.
+        total = self._windows.get(minutes)
+        if total is None:
+            total = self._windows[minutes] = Minute()
+            for one in self.minutes[:minutes]:
+                total += one
         return total
 
     def public(self) -> dict[str, Any]:
@@ -104,7 +108,7 @@ class JobReader(PageReader):
         """The stats of each queue, in one round trip."""
         args = (keys.tenant(organization_id), minutes)
         replies = self.redis.run_many([(scripts.STATS, self._base(name), args) for name in queues])
-        return [_stats(name, reply) for name, reply in zip(queues, replies, strict=True)]
+        return [stats_of(name, reply) for name, reply in zip(queues, replies, strict=True)]
 
     def job(
         self, queue: str, job_id: str, organization_id: str | None = None, *, limit: int = WHOLE
@@ -233,7 +237,10 @@ def job_of(queue: str, reply: Sequence[Any]) -> JobRecord:
     return record
 
 
-def _stats(name: str, reply: Sequence[Any]) -> QueueStats:
+def stats_of(
+    name: str, reply: Sequence[Any], minutes: Callable[[Sequence[Any]], list[Minute]] | None = None
+) -> QueueStats:
+    """The stats in a reply of ``lua/stats.lua``. ``minutes``: decodes its minutes, newest first."""
     waiting, active, delayed, completed, failed, paused, oldest, due, live, now = reply[:10]
     return QueueStats(
         name,
@@ -247,7 +254,12 @@ def _stats(name: str, reply: Sequence[Any]) -> QueueStats:
         None if due < 0 else due,
         live,
         now,
-        [minute_of(pairs(flat)) for flat in reply[11:]],
+        (minutes or minutes_of)(reply),
         paused or None,
         held_tasks(reply[10]),
     )
+
+
+def minutes_of(reply: Sequence[Any]) -> list[Minute]:
+    """The minutes in a reply of ``lua/stats.lua``, newest first."""
+    return [minute_of(pairs(one)) for one in reply[11:]]

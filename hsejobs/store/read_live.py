@@ -12,7 +12,8 @@ from hsejobs.errors import RedisRefused
 from hsejobs.model import JobRecord, State
 from hsejobs.store import keys, registry, scripts
 from hsejobs.store.client import RedisClient
-from hsejobs.store.read import QueueStats, _stats
+from hsejobs.store.minutes import Minute, minute_of, pairs
+from hsejobs.store.read import QueueStats, stats_of
 from hsejobs.store.records import record_of
 from hsejobs.store.registry import QueueInfo
 
@@ -75,6 +76,8 @@ class LiveReader:
         self.organization_id = organization_id
         self._names: list[str] = []
         self._no_info = False
+        self._minutes: dict[str, Minutes] = {}
+        self._infos: dict[str, tuple[Sequence[Any], QueueInfo]] = {}
 
     def _base(self, queue: str) -> str:
         return keys.base(self.prefix, queue)
@@ -124,17 +127,19 @@ class LiveReader:
             if found == names:
                 break
             self._names = found
+            self._minutes = {name: self._minutes.get(name) or Minutes() for name in found}
+            self._infos = {name: one for name, one in self._infos.items() if name in found}
         step = 4 if org is None else 2
         rows = [replies[at : at + step] for at in range(fixed, fixed + step * len(names), step)]
-        stats = [_stats(name, row[0]) for name, row in zip(names, rows, strict=True)]
+        stats = [
+            stats_of(name, row[0], self._minutes[name].decode)
+            for name, row in zip(names, rows, strict=True)
+        ]
         now = max((one.now for one in stats), default=0) or int(replies[-1][0])
         kept = [json.loads(text) for text in replies[1]] if org is None else []
         return Snapshot(
             stats,
-            {
-                name: registry.described(row[1]).info or QueueInfo(name)
-                for name, row in zip(names, rows, strict=True)
-            },
+            {name: self._info(name, row[1]) for name, row in zip(names, rows, strict=True)},
             _server(replies[2]) if fixed > 2 else None,
             {name: _workers(row[2]) for name, row in zip(names, rows, strict=True)}
             if org is None
@@ -144,6 +149,19 @@ class LiveReader:
             {(one["rule"], one["queue"] or ""): one for one in kept},
             now,
         )
+
+    def _info(self, name: str, reply: Sequence[Any]) -> QueueInfo:
+        """A queue's description; that of the last snapshot if Redis says the same."""
+        said = reply[1:]
+        known = self._infos.get(name)
+        if known is not None and known[0] == said:
+            return known[1]
+        found = registry.described(reply)
+        info = found.info or QueueInfo(name)
+        if not found.foreign:
+            # A description of 0.1.0 is as new as the reply.
+            self._infos[name] = (said, info)
+        return info
 
     def window(
         self,
@@ -212,6 +230,29 @@ class LiveReader:
                 if job.status is State.ACTIVE:
                     found[queue, job.id] = job, leases.get(job.id)
         return list(found.values())
+
+
+class Minutes:
+    """Decodes a queue's minutes. Those that did not change since the last reply stay the same objects: from
+    one second to the next, one of the minutes changes, and in a quiet queue none.
+    """
+
+    def __init__(self) -> None:
+        self._newest = 0
+        self._known: list[tuple[Any, Minute]] = []
+
+    def decode(self, reply: Sequence[Any]) -> list[Minute]:
+        """The minutes in a reply of ``lua/stats.lua``, newest first."""
+        newest = reply[9] // 60_000
+        moved, self._newest = newest - self._newest, newest
+        known, found = self._known, []
+        for back, hashed in enumerate(reply[11:]):
+            before = known[back - moved] if 0 <= back - moved < len(known) else None
+            if before is None or before[0] != hashed:
+                before = (hashed, minute_of(pairs(hashed)))
+            found.append(before)
+        self._known = found
+        return [minute for _, minute in found]
 
 
 def _scores(reply: Sequence[Any]) -> list[tuple[bytes, bytes]]:
