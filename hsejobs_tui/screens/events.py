@@ -103,13 +103,26 @@ class Events(View):
         self.list.forget_before(start)
         if self._reaches is not None and self._reaches < start:
             self._reaches = self.list.cut = None
-        self._place()
-        await self._read_reasons()
+        try:
+            # Read first: a list that is placed without them is drawn twice.
+            await self._read_reasons()
+        finally:
+            self._place()
 
     def _visible(self) -> list[Happened]:
+        """The events that are in view once the list is placed."""
         rows, events = self.rows, self.shown
-        last = len(events) - rows.first
+        last = len(events) - self._first_row()[0]
         return events[max(0, last - rows.page - 1) : max(0, last)]
+
+    def _first_row(self) -> tuple[int, int | None]:
+        """The first row in view once the list is placed, and the row of the cursor's event."""
+        rows, events = self.rows, self.shown
+        number = int(rows.key.partition("\0")[0]) if rows.key else 0
+        place = event_list.place_of(events, number) if number else None
+        # The list scrolls with the cursor's event.
+        shift = place - rows.cursor if place is not None and rows.anchored else 0
+        return max(0, rows.first + shift), place
 
     async def _read_reasons(self) -> None:
         """Reads why the visible events happened."""
@@ -120,18 +133,12 @@ class Events(View):
             self._reasons |= await self.session.read(
                 event_list.reasons, self.session.source, missing
             )
-            self._place()
 
     def _place(self) -> None:
         """Draws the visible rows."""
         rows, events = self.rows, self.shown
-        key = rows.key
-        number = int(key.partition("\0")[0]) if key else 0
-        place = event_list.place_of(events, number) if number else None
+        first, place = self._first_row()
         at = {}
-        # The list scrolls with the cursor's event.
-        shift = place - rows.cursor if place is not None and rows.anchored else 0
-        first = max(0, rows.first + shift)
         for row in range(max(0, first - 1), min(len(events), first + 2 * rows.page + 1)):
             at[row] = self._row(events[len(events) - 1 - row])
         if place is not None and place not in at:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 from textual import events
@@ -13,6 +14,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from hsejobs_tui.widgets import sorting
+from hsejobs_tui.widgets.cells import segments
 from hsejobs_tui.widgets.row import Column as Column
 from hsejobs_tui.widgets.row import Row as Row
 
@@ -66,6 +68,8 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         self.choosing = False
         self._dimmed = False
         self._key = ""
+        #: The style of the lines that are being drawn.
+        self._base = Style()
 
     # -- content
 
@@ -316,6 +320,11 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         rest = max(4, (room - sum(cells) - len(shown) + 1) // flexible)
         return [(n, one, width or rest) for (n, one), width in zip(shown, cells, strict=True)]
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Draws lines; their style, which Textual finds again each time, is the same for all of them."""
+        self._base = self.rich_style
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
         """Draws one line: the header, a row, or a blank line."""
         width = self.size.width
@@ -324,8 +333,8 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         row = self.first + y - 1
         if row >= self.lines:
             if not self.lines and y == 1:
-                return self._strip(Text(f"  {self._placeholder()}", "dim"), Style())
-            return Strip.blank(width, self.rich_style)
+                return self._strip([f"  {self._placeholder()}"], Style())
+            return Strip.blank(width, self._base)
         cursor = row == self.cursor
         found = self._at_line(row)
         # Stale rows and removed rows use one color; the cursor only changes the background.
@@ -336,29 +345,37 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         if cursor and self.has_focus:
             style += self.app.console.get_style("cursor")
         if found is None:
-            return self._strip(Text("  ...", "dim"), Style())
+            return self._strip(["  ..."], Style())
         mark = "> " if cursor else "  "
         if self.all_marked or found.key in self.marked:
             mark = mark[0] + "*"
         if found.line is not None:
-            line = Text(mark, no_wrap=True, end="").append_text(found.line)
-            return self._strip(line, style)
+            return self._strip([mark, found.line], style)
         return self._line(found.cells, mark, style, plain=faded)
 
     def _line(
         self, cells: Sequence[Text | str], mark: str, style: Style, *, plain: bool = False
     ) -> Strip:
-        line = Text(mark, no_wrap=True, end="")
+        line: list[Text | str] = [mark]
+        crop = self.app.has_class("-ascii")
         for place, column, width in self.widths():
             cell = cells[place] if place < len(cells) else ""
-            text = cell.copy() if isinstance(cell, Text) and not plain else Text(str(cell))
-            text.truncate(width, overflow="crop" if self.app.has_class("-ascii") else "ellipsis")
-            blank = " " * (width - text.cell_len)
-            line.append_text(Text(blank) + text if column.right else text + blank)
-            line.append(" ")
+            if plain and isinstance(cell, Text):
+                cell = cell.plain
+            used = cell_len(cell if isinstance(cell, str) else cell.plain)
+            if used > width:
+                cell = cell.copy() if isinstance(cell, Text) else Text(cell)
+                cell.truncate(width, overflow="crop" if crop else "ellipsis")
+                used = cell.cell_len
+            blank = " " * (width - used)
+            if column.right:
+                line += [blank, cell, " "]
+            else:
+                # What fills the column has the style of its cell.
+                line += [cell, Text(blank, cell.style) if isinstance(cell, Text) else blank, " "]
         return self._strip(line, style)
 
-    def _strip(self, line: Text, style: Style) -> Strip:
-        line.stylize_before(self.rich_style + style)
-        strip = Strip(line.render(self.app.console, end=""))
-        return strip.adjust_cell_length(self.size.width, self.rich_style + style)
+    def _strip(self, parts: Sequence[Text | str], style: Style) -> Strip:
+        base = self._base + style
+        strip = Strip(list(segments(parts, base, self.app.console)))
+        return strip.adjust_cell_length(self.size.width, base)
