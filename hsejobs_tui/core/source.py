@@ -6,23 +6,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hsejobs.control import audit, families, history, views, why
-from hsejobs.control.filters import Filter
+from hsejobs.control import history, views
 from hsejobs.control.history import Series
-from hsejobs.control.search import Search
 from hsejobs.errors import JobNotFound, Refused
 from hsejobs.model import JobRecord, State
-from hsejobs.store import feed, keys
+from hsejobs.store import keys
 from hsejobs.store.circuits import Circuit, Circuits
 from hsejobs.store.client import RedisClient
 from hsejobs.store.crowds import Crowd, Crowds
-from hsejobs.store.families import Family
 from hsejobs.store.history import Range
 from hsejobs.store.marks import Mark, Marks
 from hsejobs.store.read import Event, JobReader, LastRun
 from hsejobs.store.read_live import PATIENCE, LiveReader, Snapshot, Window
 from hsejobs.store.registry import QueueInfo, ScheduleInfo
-from hsejobs.store.shares import Shares, TenantPage
 from hsejobs.store.work import REASON_BYTES
 from hsejobs.store.write import Seen
 from hsejobs_tui.core import groups
@@ -30,7 +26,10 @@ from hsejobs_tui.core.acting import actor_of
 from hsejobs_tui.core.options import Options
 
 if TYPE_CHECKING:
+    from hsejobs.control.filters import Filter
     from hsejobs.control.findings import Findings, SlowJob
+    from hsejobs.store.families import Family
+    from hsejobs.store.shares import TenantPage
 
 #: Maximum number of hits kept for display; counting continues beyond it.
 HITS_KEPT = 5_000
@@ -128,6 +127,8 @@ class LiveSource:
 
     def job(self, queue: str, job_id: str, tail: int = 200) -> tuple[JobRecord, list[str]]:
         """One job with secrets masked, and its last ``tail`` log lines. Raises JobNotFound."""
+        from hsejobs.control import why
+
         record = why.read(self.reader, queue, job_id, self.actor)
         lines: list[str] | None = None
         if record.log_count:
@@ -137,6 +138,8 @@ class LiveSource:
 
     def family(self, queue: str, job_id: str, limit: int = 50) -> Family:
         """A job's parent, the first job of its family, and the jobs that it added. Raises JobNotFound."""
+        from hsejobs.control import families
+
         record = self.reader.job(queue, job_id, self.org, limit=0)
         return families.of(self.reader, list(self.infos), record, self.actor, limit=limit)
 
@@ -156,6 +159,8 @@ class LiveSource:
         self, queue: str, state: State, wanted: Filter, hits: Hits | None = None
     ) -> Iterator[Hits]:
         """Searches every job of the state, 200 at a time; yields the same, growing ``hits``."""
+        from hsejobs.control.search import Search
+
         hits = hits or Hits(queue, state)
         look = Search(queue, (state,), wanted, self.actor, self.infos.get(queue), self.org)
         for step in look.steps(self.reader):
@@ -208,6 +213,8 @@ class LiveSource:
 
     def paused_by(self, queue: str, paused_at: int | None) -> str | None:
         """Who paused the queue at that Redis time, by the audit log; None if it does not tell."""
+        from hsejobs.control import audit
+
         found = audit.page(
             self.redis, self.options.prefix, self.actor, [queue], queue=queue, act="pause", limit=1
         )
@@ -231,6 +238,8 @@ class LiveSource:
 
         Raises Refused in a session of one organization.
         """
+        from hsejobs.store.shares import Shares
+
         self._whole()
         return Shares(self.redis, self.options.prefix).page(queue, **place)
 
@@ -326,6 +335,8 @@ class LiveSource:
 
         With the next position, and the time of the oldest event if earlier ones were dropped.
         """
+        from hsejobs.store import feed
+
         if known is None:
             position, found, oldest = feed.between(
                 self.redis, self.options.prefix, queue, start, end, EVENTS_READ

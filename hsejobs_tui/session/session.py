@@ -7,6 +7,7 @@ what only the app can do to its ``Host``.
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -134,6 +135,7 @@ class Session:
             self._polling = True
             requested = self._requested
             await self._poll_once()
+            gc.enable()
             if self.now() >= self._give_back_at:
                 self._give_back_at = self.now() + allocator.EVERY
                 await self.read(allocator.give_back)
