@@ -101,7 +101,8 @@ class JobsApp(App[None]):
         if self._first:
             self.post_message(Visit(self._first))
         self.app_resume_signal.subscribe(self, self._resumed)
-        self.set_interval(0.1, self._check_ended)
+        # A terminal that closed is rare, and each look wakes the process.
+        self.set_interval(1.0 if self._ended is None else 0.1, self._check_ended)
 
     def on_unmount(self) -> None:
         """Releases the session's threads."""

@@ -5,6 +5,8 @@ For the minutes that the history does not have yet, and for users who may not re
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from hsejobs.store.read_live import Snapshot
 
 #: Number of minutes kept.
@@ -33,7 +35,10 @@ class Depths:
         found = self._seen.get(queue, {}).get(ms // MINUTE_MS)
         return None if found is None else found[0]
 
-    def oldest(self, queue: str, ms: int) -> int | None:
-        """The longest wait in the minute of that time, in ms; None if there was no poll."""
-        found = self._seen.get(queue, {}).get(ms // MINUTE_MS)
-        return None if found is None else found[1]
+    def longest(self, queues: Iterable[str]) -> dict[int, int]:
+        """The longest wait of these queues, in ms, by the minutes since the epoch that were polled."""
+        found: dict[int, int] = {}
+        for queue in queues:
+            for minute, (_, oldest) in self._seen.get(queue, {}).items():
+                found[minute] = max(found.get(minute, 0), oldest)
+        return found

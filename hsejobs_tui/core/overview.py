@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from hsejobs.store.minutes import Minute
@@ -24,6 +24,8 @@ MINUTE_MS = 60_000
 MARKS = {"critical": "!!", "warning": "!"}
 #: The order of the queues; ``held`` by a circuit and ``paused`` come after the alerts.
 ORDER = ("critical", "warning", "held", "paused", "busy", "quiet")
+#: A wait in ms from which it is marked.
+LATE_MS = 600_000
 #: Changes that are no news: a share of failures, ms of waiting, jobs waiting.
 #: The share of failures from which it is marked.
 FAILING = 0.1
@@ -52,6 +54,19 @@ class QueueView:
     @property
     def name(self) -> str:
         return self.row.name
+
+    @property
+    def shows(self) -> object:
+        """What a row shows of it: equal as long as the row is. Durations count as the text that they are."""
+        row, last = self.row, self.stats.window()
+        return (
+            replace(row, oldest=None, drain_ms=None),
+            (duration(row.oldest), (row.oldest or 0) > LATE_MS),
+            row.drain_ms and duration(row.drain_ms),
+            (last.ended, last.failed, last.cancelled),
+            (self.level, self.slots, self.asleep, self.held, self.paused),
+            (self.depth, self.failing, self.waits),
+        )
 
     @property
     def rank(self) -> tuple[object, ...]:
@@ -220,9 +235,10 @@ def _with_own(
     if past is None or past.step != MINUTE_MS:
         return [*waits[:-1], max(waits[-1] or 0, oldest)] if waits else [oldest]
     found: list[Value] = []
+    own = depths.longest(one.name for one in views)
     for at, value in zip(past.times, waits, strict=True):
-        own = [depths.oldest(one.name, at) for one in views]
-        known = [one for one in (*own, value) if one is not None]
+        longest = own.get(at // MINUTE_MS)
+        known = [one for one in (longest, value) if one is not None]
         found.append(max(known, default=None))
     return [*found[:-1], max(found[-1] or 0, oldest)] if found else [oldest]
 

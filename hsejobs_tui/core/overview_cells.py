@@ -8,7 +8,7 @@ from typing import NamedTuple
 from hsejobs.store.minutes import percentile
 from hsejobs_tui.core.alerts import STYLES
 from hsejobs_tui.core.charts import Line, bar, percent, spark, trend
-from hsejobs_tui.core.overview import FAILING, LEAST_FAILING, LEAST_WAIT, MARKS, QueueView
+from hsejobs_tui.core.overview import FAILING, LATE_MS, LEAST_FAILING, LEAST_WAIT, MARKS, QueueView
 from hsejobs_tui.core.past import Past
 from hsejobs_tui.core.text import duration, number, safe, short
 
@@ -201,7 +201,7 @@ def _slots(one: QueueView, layout: Layout) -> Line:
 def _oldest(one: QueueView, layout: Layout) -> Line:
     if not layout.live:
         return [("-", "dim")]
-    late = (one.row.oldest or 0) > 600_000
+    late = (one.row.oldest or 0) > LATE_MS
     return [(duration(one.row.oldest), "bold warn" if late else "")]
 
 

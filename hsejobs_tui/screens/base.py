@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any, ClassVar
 
-from rich.text import Text
+from rich.text import Span, Text
 from textual._styles_cache import StylesCache
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -25,8 +25,9 @@ from hsejobs_tui.widgets.keys import Keys
 from hsejobs_tui.widgets.nav import WITH_PLACE, Nav, where_and_when
 from hsejobs_tui.widgets.rows import Rows
 
-#: The lines whose size does not depend on their text.
-FIXED = frozenset(("head", "status", "strip", "shares", "detail"))
+#: What has a size that does not depend on its text, and what is as high as its text has lines.
+FIXED = frozenset(("head", "status", "strip", "shares", "detail", "below", "consumers-head"))
+UNWRAPPED = frozenset(("figures",))
 
 
 class View(Screen[None]):
@@ -38,7 +39,9 @@ class View(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._texts: dict[str, object] = {}
+        self._texts: dict[str, tuple[str, str, list[Span]]] = {}
+        self._made: dict[str, list[Any]] = {}
+        self._cost: tuple[int, float] = (0, 0.0)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         if "SCOPE" in cls.__dict__:
@@ -100,7 +103,23 @@ class View(Screen[None]):
     @property
     def reading(self) -> bool:
         """Whether the screen has not loaded its content yet."""
-        return any(not one.read for one in self.query(Rows))
+        return any(not one.read for one in self.lists)
+
+    @property
+    def lists(self) -> list[Rows]:
+        """The lists of the screen."""
+        return self._all("lists", Rows)
+
+    def _all(self, name: str, selector: str | type[Widget]) -> list[Any]:
+        """The widgets of a selector, all of them made by ``body``: to look through the screen for them is a
+        tenth of what a refresh takes.
+        """
+        if name not in self._made:
+            found = list(self.query(selector))
+            if not self.is_mounted:
+                return found
+            self._made[name] = found
+        return self._made[name]
 
     async def poll(self) -> None:
         """Reads and shows the screen's own data; called after each poll of all queues."""
@@ -141,21 +160,24 @@ class View(Screen[None]):
         self.query_one(Nav).draw()
         self.query_one(Keys).draw()
         self.set_text("status", self._with_time(self._status()))
-        for place in self.query("#detail"):
+        for place in self._all("details", "#detail"):
             text = self.detail()
             place.display = bool(text)
             self.set_text("detail", text)
-        for rows in self.query(Rows):
+        for rows in self.lists:
             rows.dimmed = session.outage is not None
         session.placed(self.place)
 
     def set_text(self, name: str, text: Text) -> None:
         """Sets the text of a widget by its id; does nothing if the text is unchanged."""
         shown = (text.plain, str(text.style), text.spans)
-        if self._texts.get(name) != shown:
+        before = self._texts.get(name)
+        if before != shown:
             self._texts[name] = shown
             # A new layout of the whole screen, at each poll, costs more than all that is drawn.
-            self.query_one(f"#{name}", Static).update(text, layout=name not in FIXED)
+            same = before is not None and before[0].count("\n") == text.plain.count("\n")
+            fixed = name in FIXED or (same and name in UNWRAPPED)
+            self.query_one(f"#{name}", Static).update(text, layout=not fixed)
 
     def _with_time(self, line: Text) -> Text:
         """The status line, with the time on its right where the navigation has no room for it."""
@@ -169,7 +191,7 @@ class View(Screen[None]):
         session = self.session
         if session.outage is not None:
             return Text(" " + session.outage_line(), "bold fail")
-        if any(one.choosing for one in self.query(Rows)):
+        if any(one.choosing for one in self.lists):
             return Text(
                 " Sort by the column with the marked letter; s: the usual order, Esc: no change."
             )
@@ -177,12 +199,22 @@ class View(Screen[None]):
         if seen is None:
             return Text(" reading ...")
         words = [session.options.place]
-        words.append(f"{counted(seen.cost[0], 'command')}, {seen.cost[1]:.1f} ms")
+        count, ms = self._steady(seen.cost)
+        words.append(f"{counted(count, 'command')}, {ms:.1f} ms")
         left, seconds = session.acts.undoable()
         if left:
             words.append(f"u: undo {left:,} ({seconds:.0f} s)")
         sign = " - " if session.options.ascii_only else " · "
         return Text(" " + safe(sign.join(words)), "dim" if not left else "")
+
+    def _steady(self, cost: tuple[int, float]) -> tuple[int, float]:
+        """The cost of a refresh; the one shown before while it is about the same: it never is the same, and
+        a refresh that found nothing new must not draw.
+        """
+        count, ms = self._cost
+        if cost[0] != count or not ms / 2 <= cost[1] <= ms * 2:
+            self._cost = cost
+        return self._cost
 
     # -- commands
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar, cast
 
+from rich.console import Group
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -14,15 +16,16 @@ from hsejobs.control.act_table import ACTS
 from hsejobs.errors import JobNotFound, JobsError
 from hsejobs.model import FINISHED, JobRecord, State
 from hsejobs_tui.core import lineage
-from hsejobs_tui.core.attempts import slot_of
+from hsejobs_tui.core.attempts import attempts, slot_of
 from hsejobs_tui.core.command import Command
 from hsejobs_tui.core.joblist import stands_still
 from hsejobs_tui.core.text import duration, one_line, safe
-from hsejobs_tui.core.view import AHEAD, LOOK
+from hsejobs_tui.core.view import AHEAD, LOOK, timeline
 from hsejobs_tui.flows.job_acts import act
 from hsejobs_tui.screens.base import View
 from hsejobs_tui.session.places import JobPlace, Place
 from hsejobs_tui.widgets import job_parts
+from hsejobs_tui.widgets.bars import bars
 from hsejobs_tui.widgets.family import FamilyTree
 from hsejobs_tui.widgets.job_parts import Workers
 from hsejobs_tui.widgets.jsontree import JsonTree
@@ -48,6 +51,8 @@ class JobView(View):
         #: The data that the payload's and the result's trees show.
         self._data: object = None
         self._result: object = None
+        #: What each part shows, and what its height depends on, by the id of its widget.
+        self._shown: dict[str, tuple[object, object]] = {}
         self._family_at = float("-inf")
 
     def body(self) -> ComposeResult:
@@ -203,20 +208,41 @@ class JobView(View):
         now, width = self.session.redis_now, self.size.width
         self.query_one("#pair").set_class(width >= SIDE, "-side")
         workers = self.consumers
-        shown = {
-            "facts": job_parts.head(job, now, width, workers),
-            "course": job_parts.course(job, now, width, workers, ascii_only=plain),
-            "errors": job_parts.failures(job, whole=self.whole),
-            "past": job_parts.history(job),
-            "log": job_parts.log(job, self.lines),
-        }
-        for name, content in shown.items():
-            self.query_one(f"#{name}", Static).update(content)
+        why, known = job_parts.reason(job), job_parts.facts(job, now, workers)
+        lines = bars(attempts(job, now, workers), width, ascii_only=plain)
+        self._set_part(
+            "facts",
+            (why, known, width),
+            lambda: job_parts.head(why, known, width),
+            job_parts.head_size(why, known, width),
+        )
+        # All but the first line are cut at the end of the line.
+        size = len(lines), lines and lines[0].cell_len, width
+        self._set_part("course", lines, lambda: job_parts.course(lines), size)
+        failed = (job.errors, self.whole)
+        self._set_part("errors", failed, lambda: job_parts.failures(job, whole=self.whole))
+        self._set_part("past", timeline(job), lambda: job_parts.history(job))
+        log = (job.log_count, self.lines)
+        self._set_part("log", log, lambda: job_parts.log(job, self.lines))
         self.query_one("#errors").display = bool(job.errors)
+
+    def _set_part(
+        self, name: str, shows: object, made: Callable[[], Group], size: object = None
+    ) -> None:
+        """Draws a part if it shows something new, and divides the screen again if ``size`` changed.
+
+        Of a job that runs, the facts and the attempts move with the clock, the rest stays.
+        """
+        size = shows if size is None else size
+        before, size_before = self._shown.get(name, (None, None))
+        if before != shows:
+            self._shown[name] = shows, size
+            self.query_one(f"#{name}", Static).update(made(), layout=size != size_before)
 
     async def _build(self, job: JobRecord, *, plain: bool) -> None:
         body = self._body
         await body.remove_children()
+        self._shown = {}
         tree = JsonTree("payload", job.data, ascii_only=plain)
         await body.mount(
             Static(id="facts", markup=False),

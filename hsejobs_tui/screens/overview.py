@@ -60,6 +60,8 @@ class Overview(OneQueue):
         self._causes = Causes()
         self._unfolded = False
         self._views: list[QueueView] = []
+        #: By queue, what its row shows, and its cells.
+        self._drawn: dict[str, tuple[object, list[Text]]] = {}
         self._figures: list[Figure] = []
         self._users: list[tuple[str, float]] | None = None
         self._users_due = 0.0
@@ -208,17 +210,20 @@ class Overview(OneQueue):
         if self._unfolded:
             listed = [*listed, *quiet]
         rows = [self._row(one, names, layout) for one in listed]
+        if len(self._drawn) > len(rows):
+            self._drawn = {one.name: self._drawn[one.name] for one in listed}
         if quiet:
             rows.append(Row(QUIET, line=_fold_line(quiet, unfolded=self._unfolded)))
         self.rows.fill(rows)
 
     def _row(self, one: QueueView, names: Sequence[str], layout: Layout) -> Row:
-        drawn, keys = cells(one, layout, self._past), sort_keys(one)
-        return Row(
-            one.name,
-            [_text([drawn[name]]) for name in names],
-            values=[keys.get(name) for name in names],
-        )
+        shows = one.shows, layout, self._reads, self.session.window
+        drawn = self._drawn.get(one.name)
+        if drawn is None or drawn[0] != shows:
+            made = cells(one, layout, self._past)
+            drawn = self._drawn[one.name] = shows, [_text([made[name]]) for name in names]
+        keys = sort_keys(one)
+        return Row(one.name, drawn[1], values=[keys.get(name) for name in names])
 
     def _draw_below(self, room: int) -> None:
         """Divides ``room`` lines between the queues and what is below them."""

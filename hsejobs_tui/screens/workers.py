@@ -53,22 +53,24 @@ class Workers(View):
     def __init__(self) -> None:
         super().__init__()
         self.found: dict[str, Running] = {}
+        self._jobs = Rows(JOBS, "No job is running.", "running")
+        self._consumers = Rows(CONSUMERS, "No queue is registered: start a worker.", "consumers")
 
     def body(self) -> ComposeResult:
-        yield Rows(JOBS, "No job is running.", "running")
+        yield self._jobs
         yield Static(id="detail", markup=False)
         yield Static(id="consumers-head", markup=False)
-        yield Rows(CONSUMERS, "No queue is registered: start a worker.", "consumers")
+        yield self._consumers
 
     @property
     def jobs(self) -> Rows:
         """The list of running jobs."""
-        return self.query(Rows).first()
+        return self._jobs
 
     @property
     def consumers(self) -> Rows:
         """The list of consumers."""
-        return self.query(Rows).last()
+        return self._consumers
 
     @property
     def rows(self) -> Rows:

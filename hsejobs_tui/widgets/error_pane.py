@@ -50,7 +50,7 @@ class ErrorPane(Static):
         drawn = (text.plain, text.spans)
         if drawn != self._drawn:
             self._drawn = drawn
-            self.update(text)
+            self.update(text, layout=False)
 
     def _text(self, shown: Shown, width: int, height: int) -> Text:
         group = shown.group

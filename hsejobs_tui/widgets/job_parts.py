@@ -23,6 +23,8 @@ from hsejobs_tui.widgets.bars import bars
 from hsejobs_tui.widgets.trace import errors
 
 Workers = Sequence[Mapping[str, Any]]
+#: Names and values.
+Facts = list[tuple[str, str]]
 #: Width in cells from which facts stand in two columns, and in three.
 TWO, THREE = 76, 150
 #: Lines of a payload on a card.
@@ -46,7 +48,7 @@ def reason(job: JobRecord) -> list[tuple[str, Text]]:
     return found
 
 
-def facts(job: JobRecord, now: int, workers: Workers = ()) -> list[tuple[str, str]]:
+def facts(job: JobRecord, now: int, workers: Workers = ()) -> Facts:
     """The facts of a job, by name; only those that it has."""
     place, still = slot_of(job.id, workers), stands_still(job, now)
     listed: list[tuple[str, object]] = [
@@ -85,18 +87,28 @@ def _cancel(cancel: Mapping[str, Any]) -> str:
     return f"requested {clock(cancel['at'])} by {by}{f': {reason}' if reason else ''}"
 
 
-def head(job: JobRecord, now: int, width: int, workers: Workers = ()) -> Group:
-    """What matters first, then the facts in as many columns as fit."""
-    first = Table.grid(padding=(0, 1))
-    for name, text in reason(job):
-        first.add_row(Text(f" {name:<12}", "dim"), text)
-    known = facts(job, now, workers)
+def _divided(known: Facts, width: int) -> tuple[int, Facts, Facts]:
+    """The columns that fit, the facts that are too long for one, and the others."""
     columns = 3 if width >= THREE else 2 if width >= TWO else 1
     room = width // columns - 16
-    for name, value in known:
-        if columns > 1 and cell_len(value) > room:
-            first.add_row(Text(f" {name:<12}", "dim"), Text(value))
-    known = [one for one in known if columns == 1 or cell_len(one[1]) <= room]
+    long = [one for one in known if columns > 1 and cell_len(one[1]) > room]
+    return columns, long, [one for one in known if one not in long]
+
+
+def head_size(first: Sequence[tuple[str, Text]], known: Facts, width: int) -> object:
+    """What the height of `head` depends on."""
+    columns, long, others = _divided(known, width)
+    return first, width, long, others if columns == 1 else [name for name, _ in others]
+
+
+def head(reasons: Sequence[tuple[str, Text]], known: Facts, width: int) -> Group:
+    """What matters first, then the facts in as many columns as fit."""
+    first = Table.grid(padding=(0, 1))
+    for name, text in reasons:
+        first.add_row(Text(f" {name:<12}", "dim"), text)
+    columns, long, known = _divided(known, width)
+    for name, value in long:
+        first.add_row(Text(f" {name:<12}", "dim"), Text(value))
     rows = -(-len(known) // columns)
     table = Table.grid(padding=(0, 1), expand=columns > 1)
     for _ in range(columns):
@@ -110,11 +122,8 @@ def head(job: JobRecord, now: int, width: int, workers: Workers = ()) -> Group:
     return Group(first, table)
 
 
-def course(
-    job: JobRecord, now: int, width: int, workers: Workers = (), *, ascii_only: bool
-) -> Group:
+def course(lines: Sequence[Text]) -> Group:
     """The attempts as bars on one time line."""
-    lines = bars(attempts(job, now, workers), width, ascii_only=ascii_only)
     return Group(Text(" Attempts", "bold"), *(Padding(one, 0) for one in lines))
 
 
@@ -195,8 +204,9 @@ def card(
     width, height = size
     glyph, letter, color = LOOK[job.status]
     title = Text(f"{letter if ascii_only else glyph} {job.status}  ", f"bold {color}")
-    parts: list[RenderableType] = [title.append(safe(job.id, 80), "bold"), head(job, now, width)]
-    parts.append(course(job, now, width, ascii_only=ascii_only))
+    parts: list[RenderableType] = [title.append(safe(job.id, 80), "bold")]
+    parts.append(head(reason(job), facts(job, now), width))
+    parts.append(course(bars(attempts(job, now), width, ascii_only=ascii_only)))
     if job.errors:
         parts.append(failures(job, whole=False))
     if payload:
