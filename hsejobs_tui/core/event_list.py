@@ -99,7 +99,7 @@ class EventList:
                 kind, owner = intern(event.kind), None if org is None else intern(org)
                 one = Happened(self._number, event.at, event.queue, kind, job_id, owner)
                 self.every.append(one)
-                if self.wanted.matches(one):
+                if not self.wanted.terms or self.wanted.matches(one):
                     self.matching.append(one)
         for events in (self.every, self.matching):
             if len(events) > KEPT:

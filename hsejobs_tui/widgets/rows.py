@@ -68,8 +68,9 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         self.choosing = False
         self._dimmed = False
         self._key = ""
-        #: The style of the lines that are being drawn.
+        #: The style of the lines that are being drawn, and the widths of their columns.
         self._base = Style()
+        self._widths: list[tuple[int, Column, int]] = []
 
     # -- content
 
@@ -321,8 +322,8 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         return [(n, one, width or rest) for (n, one), width in zip(shown, cells, strict=True)]
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """Draws lines; their style, which Textual finds again each time, is the same for all of them."""
-        self._base = self.rich_style
+        """Draws lines; their style and widths, which take long to find, are the same for all of them."""
+        self._base, self._widths = self.rich_style, self.widths()
         return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
@@ -358,7 +359,7 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
     ) -> Strip:
         line: list[Text | str] = [mark]
         crop = self.app.has_class("-ascii")
-        for place, column, width in self.widths():
+        for place, column, width in self._widths:
             cell = cells[place] if place < len(cells) else ""
             if plain and isinstance(cell, Text):
                 cell = cell.plain
