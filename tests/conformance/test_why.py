@@ -109,7 +109,7 @@ def doors(held: Path, tmp_path: Path) -> Iterator[Doors]:
 def start(held: Path, tmp_path: Path) -> Iterator[Callable[..., Consumer]]:
     started: list[Consumer] = []
 
-    def start(place: str, *options: str, **env: str) -> Consumer:
+    def start(place: str, *options: str, **env: Any) -> Consumer:
         one = Consumer(*options, log=tmp_path / "consumer.log", place=place, **env)
         started.append(one)
         return one

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,30 +12,22 @@ from hsejobs.engine.runtime import reset_runtime, runtime
 from hsejobs.model import State
 from tests.engine import jobs
 from tests.support import wait_until
-from tests.support.consumers import power_off
+from tests.support.consumers import power_off, start_consumer
 
 
 class Consumer:
     """A ``huey_consumer`` process in its own session."""
 
     def __init__(
-        self, *options: str, log: Path, place: str = "tests.engine.jobs.huey", **env: str
+        self,
+        *options: str,
+        log: Path,
+        place: str = "tests.engine.jobs.huey",
+        fork: bool = True,
+        **env: str,
     ) -> None:
         self.log = log
-        with log.open("ab") as file:
-            self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "huey.bin.huey_consumer",
-                    place,
-                    *options,
-                ],
-                env={**os.environ, **env},
-                stderr=file,
-                stdout=file,
-                start_new_session=True,
-            )
+        self.process = start_consumer(place, *options, log=log, env=env, fork=fork)
 
     def send(self, signum: int) -> None:
         self.process.send_signal(signum)
@@ -72,7 +62,7 @@ def consumer(trial: Path, tmp_path: Path) -> Iterator[Callable[..., Consumer]]:
     """Starts consumers; what still runs at the end is killed."""
     started: list[Consumer] = []
 
-    def start(*options: str, **env: str) -> Consumer:
+    def start(*options: str, **env: Any) -> Consumer:
         one = Consumer(*options, log=tmp_path / "consumer.log", **env)
         started.append(one)
         return one

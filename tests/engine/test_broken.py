@@ -107,7 +107,7 @@ def test_after_an_interrupt_no_job_meets_a_half_loaded_module(
     (tmp_path / "halfway").mkdir()
     (tmp_path / "halfway" / "__init__.py").write_text(HALFWAY)
     (tmp_path / "halfway" / "part.py").write_text("NUMBER = 7")
-    consumer("-k", "process", "-w", "1", PYTHONPATH=str(tmp_path))
+    consumer("-k", "process", "-w", "1", fork=False, PYTHONPATH=str(tmp_path))
     first = jobs.lazily.add({"swallow": swallow}, attempts=1, timeout=1)
     # Claimed together with the first or after it: neither runs in the interrupted process.
     others = [jobs.lazily.add({}, attempts=1) for _ in range(2)]

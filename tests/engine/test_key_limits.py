@@ -32,7 +32,7 @@ def start(redis_url: str, no_leaks: None, tmp_path: Path) -> Iterator[Start]:
     client._client = None
     running = []
 
-    def begin(**env: str) -> Consumer:
+    def begin(**env: Any) -> Consumer:
         place = "tests.engine.keyed_jobs.huey"
         one = Consumer("-w", "4", log=tmp_path / "consumer.log", place=place, **env)
         running.append(one)

@@ -203,7 +203,7 @@ def test_a_worker_killed_for_memory(consumer: Start, small_group: Path, trial: P
     place = "tests.engine.programs.huey"
     (small_group / "cgroup.procs").write_text(str(os.getpid()))
     try:
-        consumer("-k", "process", "-w", "2", place=place, QUEUE_MAX_STALLS="1")
+        consumer("-k", "process", "-w", "2", place=place, fork=False, QUEUE_MAX_STALLS="1")
     finally:
         (small_group.parent / "cgroup.procs").write_text(str(os.getpid()))
 

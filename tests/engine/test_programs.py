@@ -91,7 +91,7 @@ def codes(ended: list[Job[Any]]) -> list[str]:
 
 
 def test_programs_work(consumer: Start, trial: Path, chromium: str) -> None:
-    consumer("-k", "process", "-w", "3", place=PLACE)
+    consumer("-k", "process", "-w", "3", place=PLACE, fork=False)
     browsed = programs.browser.add({"folder": chromium})
     pooled = programs.pool.add({"seconds": 0})
     shelled = programs.shell.add({"seconds": 0})
@@ -105,7 +105,7 @@ def test_programs_work(consumer: Start, trial: Path, chromium: str) -> None:
 def test_nothing_outlives_its_job(consumer: Start, trial: Path, chromium: str) -> None:
     """Whatever ends it: a cancel, the loss of its lease, its timeout."""
     options = {"QUEUE_CANCEL_GRACE_MS": "300"}
-    consumer("-k", "process", "-w", "3", place=PLACE, **options)
+    consumer("-k", "process", "-w", "3", place=PLACE, fork=False, **options)
 
     def end_of_all(within: float) -> None:
         # Three new workers run below their guards.
@@ -134,7 +134,9 @@ def test_nothing_outlives_its_job(consumer: Start, trial: Path, chromium: str) -
 def test_nothing_outlives_the_consumer(
     consumer: Start, trial: Path, chromium: str, end: str
 ) -> None:
-    one = consumer("-k", "process", "-w", "3", place=PLACE, QUEUE_SHUTDOWN_GRACE_MS="100")
+    one = consumer(
+        "-k", "process", "-w", "3", place=PLACE, fork=False, QUEUE_SHUTDOWN_GRACE_MS="100"
+    )
     run_all(trial, chromium)
     if end == "guards":
         # A user who kills processes may kill the guards first.
@@ -153,7 +155,7 @@ def test_nothing_outlives_the_consumer(
 
 def test_what_a_job_leaves_behind_ends_with_its_worker(consumer: Start, trial: Path) -> None:
     """A process started for later jobs is theirs too."""
-    one = consumer("-k", "process", "-w", "1", place=PLACE)
+    one = consumer("-k", "process", "-w", "1", place=PLACE, fork=False)
     pid = programs.leaves.add({"seconds": 60}).wait(20)
     assert programs.pool.add({"seconds": 0}).wait(20)
     assert pid in started_here(trial)
@@ -166,7 +168,7 @@ def test_a_stopped_consumer_of_threads_ends_what_its_jobs_started(
 ) -> None:
     """What the application had started before is not theirs."""
     options = {"QUEUE_SHUTDOWN_GRACE_MS": "100", "HELPER_SECONDS": "60"}
-    one = consumer("-k", "thread", "-w", "1", place=PLACE, **options)
+    one = consumer("-k", "thread", "-w", "1", place=PLACE, fork=False, **options)
     programs.shell.add({"seconds": 60, "session": True})
     wait_until(lambda: len(started_here(trial)) == 5, 20, "the shell and what it starts")
     assert one.stop() == 0

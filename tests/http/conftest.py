@@ -6,8 +6,6 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ import jwt
 import pytest
 import redis
 
+from tests import forkserver
 from tests.support import wait_until
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -34,7 +33,7 @@ def token(role: str = "member", org: str | None = "org-1", user: str = "ann") ->
 
 
 class Shim:
-    def __init__(self, port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(self, port: int, process: forkserver.Process, log: Path) -> None:
         self.port, self.process, self.log = port, process, log
         self.url = f"http://127.0.0.1:{port}"
         self.client = httpx.Client(base_url=self.url, timeout=20, trust_env=False)
@@ -58,20 +57,24 @@ def running(folder: Path, *words: str, **env: str) -> Iterator[Shim]:
     port, log = free_port(), folder / "shim.log"
     log.unlink(missing_ok=True)
     # In this mode the log can be emptied while it is written.
-    with log.open("ab") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "hsejobs_cli", "serve", *words],
-            env={**os.environ, "JOBS_HTTP_PORT": str(port), "JOBS_JWT_SECRET": SECRET, **env},
-            stdout=file,
-            stderr=file,
+    with log.open("ab") as file, open(os.devnull, "rb") as nothing:
+        process = forkserver.start(
+            "shim",
+            "hsejobs_cli",
+            "serve",
+            *words,
+            files=[nothing.fileno(), file.fileno(), file.fileno()],
+            env={"JOBS_HTTP_PORT": str(port), "JOBS_JWT_SECRET": SECRET, **env},
         )
     found = Shim(port, process, log)
 
     def up() -> bool:
         assert process.poll() is None, log.read_text()
         try:
+            # Costs nothing while no one listens.
+            socket.create_connection(("127.0.0.1", port), 10).close()
             return found.client.get("/healthz").status_code == 200
-        except httpx.TransportError:
+        except (OSError, httpx.TransportError):
             return False
 
     try:

@@ -11,9 +11,47 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hsejobs import process_tree
+from tests import forkserver
 from tests.support import wait_until
 
 ROOT = Path(__file__).parents[2]
+
+
+def start_consumer(
+    huey: str,
+    *options: str,
+    log: Path,
+    env: dict[str, str] | None = None,
+    cwd: Path | None = None,
+    fork: bool = True,
+) -> forkserver.Process:
+    """Starts ``huey_consumer HUEY`` in its own session; *env* is added, and its output goes to *log*.
+
+    Without *fork* it is a start of Python: for a test that sets what Python reads then, that reads the
+    environment or command line in ``/proc``, or that puts what this process starts under a limit.
+    """
+    module = "huey.bin.huey_consumer"
+    with log.open("ab") as file, open(os.devnull, "rb") as nothing:
+        if not fork:
+            return subprocess.Popen(
+                [sys.executable, "-m", module, huey, *options],
+                env={**os.environ, **(env or {})},
+                stdin=nothing,
+                stdout=file,
+                stderr=file,
+                cwd=cwd,
+                start_new_session=True,
+            )
+        return forkserver.start(
+            "consumer",
+            module,
+            huey,
+            *options,
+            files=[nothing.fileno(), file.fileno(), file.fileno()],
+            env=env,
+            cwd=cwd,
+            session=True,
+        )
 
 
 class Consumers:
@@ -21,28 +59,20 @@ class Consumers:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.started: list[subprocess.Popen[bytes]] = []
+        self.started: list[forkserver.Process] = []
 
-    def start(self, huey: str, *options: str, **env: str) -> subprocess.Popen[bytes]:
+    def start(self, huey: str, *options: str, **env: str) -> forkserver.Process:
         """Starts a consumer of ``huey`` (``huey_config.email``) with additional variables."""
-        with (self.folder / f"{huey}.log").open("ab") as file:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "huey.bin.huey_consumer", huey, *options],
-                env={**os.environ, **env},
-                stdout=file,
-                stderr=file,
-                cwd=ROOT,
-                start_new_session=True,
-            )
+        process = start_consumer(huey, *options, log=self.folder / f"{huey}.log", env=env, cwd=ROOT)
         self.started.append(process)
         return process
 
-    def kill(self, process: subprocess.Popen[bytes]) -> None:
+    def kill(self, process: forkserver.Process) -> None:
         """Kills the consumer and all its workers, as a power failure would."""
         power_off(process)
 
 
-def power_off(process: subprocess.Popen[bytes]) -> None:
+def power_off(process: forkserver.Process) -> None:
     """Kills the leader of a session and all below it, and waits for their end.
 
     The guards of worker processes would end them anyway, a moment later; meanwhile a worker could

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.forkserver import Process
 from tests.support import wait_until
 
 #: Bytes of the end of each log that a failure shows.
@@ -14,7 +14,7 @@ SHOWN = 4_000
 
 
 def wait_for_log(
-    process: subprocess.Popen[bytes], log: Path, words: str, times: int = 1, seconds: float = 60
+    process: Process, log: Path, words: str, times: int = 1, seconds: float = 60
 ) -> None:
     """Waits until the program wrote *words* *times* times; raises at once if the program ends."""
     __tracebackhide__ = True

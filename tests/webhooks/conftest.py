@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import ssl
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,7 +13,7 @@ from hsejobs.services.webhooks import transport
 from hsejobs.store.circuits import Circuits
 from tasks.shared.platform.database import close_databases
 from tests.services.conftest import certificate as certificate  # the fixture itself
-from tests.support.consumers import power_off
+from tests.support.consumers import power_off, start_consumer
 from tests.webhooks import worker
 
 
@@ -49,20 +46,7 @@ class Consumer:
 
     def __init__(self, queue: str, *options: str, log: Path, **env: str) -> None:
         self.log = log
-        with log.open("ab") as file:
-            self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "huey.bin.huey_consumer",
-                    f"tests.webhooks.worker.{queue}",
-                    *options,
-                ],
-                env={**os.environ, **env},
-                stdout=file,
-                stderr=file,
-                start_new_session=True,
-            )
+        self.process = start_consumer(f"tests.webhooks.worker.{queue}", *options, log=log, env=env)
 
     def kill_all(self) -> None:
         """Kills the consumer and its workers, as a power failure would."""
