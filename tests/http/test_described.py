@@ -12,7 +12,6 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -294,6 +293,8 @@ def test_what_the_document_describes_is_accepted(name: str) -> None:
         "paths": {"/": {"post": operation}},
         "components": {"schemas": moved.pop("$defs", {})},
     }
+    import schemathesis
+
     schema: Any = schemathesis.openapi.from_dict(document)
 
     @given(case=schema["/"]["post"].as_strategy())

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 
-import pandas
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -211,6 +210,8 @@ def test_a_workbook_has_all_that_the_json_has(reports: Reports, kind: str) -> No
 
 
 def test_pandas_reads_a_workbook(reports: Reports) -> None:
+    import pandas
+
     incidents(reports.engine, "=1+1", "two\nlines")
     _, data = reports.make("incidents", "xlsx", None, "org-1")
     frame = pandas.read_excel(io.BytesIO(data))

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import openpyxl
-import pandas
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -115,6 +114,8 @@ def test_types(tmp_path: Path) -> None:
     assert "UTC" in sheet["B2"].number_format
     assert sheet["D2"].number_format == "yyyy-mm-dd"
     assert [cell.data_type for cell in sheet[2]][6:8] == ["b", "b"]
+    import pandas
+
     frame = pandas.read_excel(io.BytesIO(data), sheet_name="rows", dtype={"id": str})
     assert list(frame.columns) == list(keys)
     assert frame["createdAt"][0] == pandas.Timestamp(moment)
