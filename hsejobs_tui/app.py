@@ -75,6 +75,8 @@ class JobsApp(App[None]):
         self.exit_signals: Mapping[signal.Signals, int] = {}
         #: The running commands, each with the dialog whose answer it waits for.
         self._commands: dict[object, Screen[Any] | None] = {}
+        #: The latest question whether to end everything.
+        self._end: Screen[Any] | None = None
         self.visits = Visits(self, self.session, waiting=bool(address))
         self._first = address
         self.gate = KeyGate(self, lambda: self.busy, lambda: self.reading, super().on_event)
@@ -380,6 +382,9 @@ class JobsApp(App[None]):
 
         if self.options.front:
             text = "This also ends the workers and the embedded Redis; running jobs may finish."
-            if not await self.ask(Confirm("End everything?", text)):
+            if self._end in self.screen_stack:
+                return
+            self._end = Confirm("End everything?", text)
+            if not await self.ask(self._end):
                 return
         self.exit()

@@ -24,8 +24,9 @@ QUIET = 3
 #: Seconds for which keys wait for a screen that is still reading: a key that comes too early finds nothing
 #: to act on, and the next one may find it. Longer reads are those of a Redis that hangs.
 READING = 3.0
-#: Seconds after which a command counts as hung (Redis hangs): Ctrl+Q and Ctrl+C then skip the queue.
-HUNG_AFTER = 2.0
+#: Seconds without progress after which a command counts as hung (Redis hangs): Ctrl+Q and Ctrl+C, those that
+#: wait and those that come, then skip the queue.
+HUNG_AFTER = 0.7
 #: Keys that skip the queue while a command hangs.
 ESCAPE_KEYS = ("ctrl+q", "ctrl+c")
 #: Maximum number of waiting keys: more than a person types while a command hangs.
@@ -53,7 +54,9 @@ class KeyGate:
         self._deliver = deliver
         self._waiting: deque[Line] = deque()
         self._task: asyncio.Task[None] | None = None
+        #: When the last key was delivered, or began to wait.
         self._since = 0.0
+        self._escape: asyncio.Task[None] | None = None
 
     @property
     def idle(self) -> bool:
@@ -68,15 +71,32 @@ class KeyGate:
             await self._deliver(event)
             self._task = loop.create_task(self._go())
             return
-        hung = not self.idle and loop.time() - self._since > HUNG_AFTER
-        if hung and isinstance(event, events.Key) and event.key in ESCAPE_KEYS:
-            self._waiting.clear()
-            await self._deliver(event)
+        escapes = isinstance(event, events.Key) and event.key in ESCAPE_KEYS
+        if escapes and not self.idle and self._hung(loop.time()):
+            await self._skip_to(event)
         elif len(self._waiting) < MAX_WAITING:
             self._waiting.append(event)
+            if escapes:
+                # A reference keeps the task until it ends.
+                self._escape = loop.create_task(self._free(event))
         if self.idle:
             self._since = loop.time()
             self._task = loop.create_task(self._go())
+
+    def _hung(self, now: float) -> bool:
+        return now - self._since > HUNG_AFTER
+
+    async def _free(self, event: Line) -> None:
+        """Delivers a key that waits behind what hangs."""
+        loop = asyncio.get_running_loop()
+        while event in self._waiting:
+            if self._hung(loop.time()):
+                await self._skip_to(event)
+            await asyncio.sleep(0.05)
+
+    async def _skip_to(self, event: Line) -> None:
+        self._waiting.clear()
+        await self._deliver(event)
 
     async def _go(self) -> None:
         loop = asyncio.get_running_loop()

@@ -86,6 +86,7 @@ def _run(options: Options, ended: Callable[[], bool] | None, address: str) -> No
         # An interrupt is intentional, so its exit status is 0.
         app.exit_signals = {signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGINT: 0}
     app.run()
+    app.session.finish()
     if app.return_code:
         sys.exit(app.return_code)
 

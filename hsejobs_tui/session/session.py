@@ -10,7 +10,6 @@ import asyncio
 import gc
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
 from textual.screen import Screen
@@ -34,10 +33,13 @@ from hsejobs_tui.core.time_window import TimeWindow
 from hsejobs_tui.session import allocator
 from hsejobs_tui.session.host import Host
 from hsejobs_tui.session.places import Place
+from hsejobs_tui.session.threads import Threads
 
 T = TypeVar("T")
 #: Seconds between retries while Redis is unavailable.
 RETRY = 3.0
+#: Seconds that a step of an act has at the end to write its entry in the audit log. Redis may hang.
+ACT_END = 0.5
 #: Least and most seconds between two slow reads, and the largest share of the time that they take if the most
 #: allows it: after one slow reply, what is held must not be old for minutes.
 SLOW_EVERY, SLOW_MOST, SLOW_SHARE = 5.0, 20.0, 0.005
@@ -73,8 +75,9 @@ class Session:
         self._refused = False
         self._next_try = 0.0
         self._give_back_at = self.now() + allocator.EVERY
-        self._read_pool = ThreadPoolExecutor(1, "read")
-        self._act_pool = ThreadPoolExecutor(2, "act")
+        # The client is replaced in tests.
+        self._read_pool = Threads(1, "read", lambda: self.redis.close())
+        self._act_pool = Threads(2, "act", lambda: self.redis.close())
         self._soon = asyncio.Event()
         self._polling = True
         self._slow: asyncio.Task[None] | None = None
@@ -90,8 +93,11 @@ class Session:
         if self._slow is not None:
             self._slow.cancel()
         for pool in (self._read_pool, self._act_pool):
-            pool.submit(self.redis.close)
-            pool.shutdown(wait=False, cancel_futures=False)
+            pool.shutdown(wait=False)
+
+    def finish(self) -> None:
+        """After `close`: waits until the step of an act that runs now is complete, for ACT_END at most."""
+        self._act_pool.join(ACT_END)
 
     # -- reading and acting
 

@@ -17,7 +17,7 @@ def bindings(scope: str) -> list[BindingType]:
             show=one.footer,
             key_display=keys_shown(one).partition(" or ")[0],
             id=f"{scope}.{one.id}",
-            priority=False,
+            priority=one.first,
         )
         for one in COMMANDS
         if scope in one.scopes

@@ -109,6 +109,7 @@ COMMANDS: tuple[Command, ...] = (
         "Close the TUI from a text field or a dialog.",
         APP,
         footer=False,
+        first=True,
     ),
     Command(
         "suspend",
