@@ -28,7 +28,7 @@ from hsejobs_http.problems import Problem, problem_of
 from hsejobs_http.state import caller, scope, shim
 from hsejobs_http.watching import stopping
 from hsejobs_tui.core.acting import actor_of
-from hsejobs_tui.core.alerts import Alert, active_alerts
+from hsejobs_tui.core.alerts import Alert, active_alerts, by_level, circuit_alerts
 from hsejobs_tui.core.options import DashboardUser, Options
 from hsejobs_tui.core.source import LiveSource
 
@@ -80,6 +80,7 @@ def _session(request: Request) -> _Session:
     seen = source.snapshot()
     acts = shim_state.acts_as(actor_of(options))
     alerts = active_alerts(seen, options.limits, source.crowds(whole=True), keys=None)
+    alerts = by_level([*alerts, *circuit_alerts(source.circuits(), keys=False)])
     if options.organization_id is not None:
         # What helps is for operators of all organizations.
         alerts = [replace(one, todo="") for one in alerts]

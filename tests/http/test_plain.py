@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from hsejobs.store.circuits import Circuits
 from hsejobs.store.client import RedisClient
 from hsejobs.store.shares import Shares
 from hsejobs.store.work import WorkerStore
@@ -187,3 +188,10 @@ def test_what_is_held_is_not_forgotten(phone: Phone) -> None:
     assert "org-1 is held" in own
     # Only an operator can let it go.
     assert "let it go" not in own
+
+
+def test_an_open_circuit_is_an_alert(phone: Phone) -> None:
+    Circuits(phone.redis, "hsejobs").open("smtp:mail.example.com:25")
+    page = phone.get("").text
+    assert "mail.example.com:25: circuit held open by a person: calls are postponed" in page
+    assert "close it" in page
