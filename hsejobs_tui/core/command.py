@@ -43,8 +43,8 @@ class Command:
     ``scopes``: the screens that have it, ``app`` for all. ``writes``: not available when read-only.
     ``member``: of those that write, one that a member may use, for the jobs that it added.
     ``whole``: needs the jobs of all organizations, so not available when confined to one.
-    ``footer``: the footer names it; ``spare``: only where it leaves room. ``first``: no field, dialog or
-    screen gets the key before the command.
+    ``footer``: the footer names it, as ``brief`` if room is short; ``spare``: after all others.
+    ``first``: no field, dialog or screen gets the key before the command.
     """
 
     id: str
@@ -58,6 +58,7 @@ class Command:
     footer: bool = True
     spare: bool = False
     first: bool = False
+    brief: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -218,7 +218,8 @@ def figures(
         Figure("in", rate(last.added / minutes), rates[0], short, _flow(rates[0])),
         Figure("out", rate(last.ended / minutes), rates[1], short, _flow(rates[1])),
     ]
-    if busy:
+    # How many are busy is known of now alone.
+    if busy and live:
         taken, every = sum(one[0] for one in busy), sum(one[1] for one in busy)
         found.append(Figure("slots", f"{taken}/{every}", [taken], str, top=every))
     return found

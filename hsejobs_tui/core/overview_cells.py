@@ -37,9 +37,14 @@ class Layout(NamedTuple):
         """The cells of the bar of busy slots."""
         return 0 if self.width < 100 or not self.whole else 5
 
+    @property
+    def _slots_cells(self) -> int:
+        return max(self.slots + 6 if self.width >= 100 else 5, 0 if self.live else 9)
+
     def columns(self, name: str) -> list[tuple[str, str, int, bool]]:
         """(id, title, width, right) of each column; width 0: what is left. ``name``: the window's."""
         wide = self.width >= 100
+        now = "" if self.live else " now"
         flow = "in > out /m" if self.ascii_only else "in → out /m"
         found = [
             ("mark", "", 2, False),
@@ -50,7 +55,7 @@ class Layout(NamedTuple):
             ("failed", f"failed, {name}", self.failed + 13, False)
             if self.failed
             else ("failed", "fail", 5, False),
-            ("slots", "slots" if self.whole else "run", self.slots + 6 if wide else 5, False),
+            ("slots", f"{'slots' if self.whole else 'run'}{now}", self._slots_cells, False),
             ("oldest", "oldest", 6, True),
         ]
         if self.width < TINY:
@@ -58,8 +63,8 @@ class Layout(NamedTuple):
         if wide:
             found += [("empty", "empty in", 8, True), ("wait95", "p95 wait", 8, True)]
         if self.width >= 160:
-            found += [("run95", "p95 run", 7, True), ("delayed", "delay", 7, True)]
-            found += [("done", "done", 7, True), ("lost", "failed", 7, True)]
+            found += [("run95", "p95 run", 7, True), ("delayed", "delay now", 9, True)]
+            found += [("done", "done now", 8, True), ("lost", "failed now", 10, True)]
         return found
 
 
@@ -79,7 +84,7 @@ def cells(one: QueueView, layout: Layout, past: Past | None) -> dict[str, Line]:
         "oldest": _oldest(one, layout),
         "empty": [(duration(row.drain_ms) if row.drain_ms and layout.live else "-", "")],
         "wait95": _wait95(one, layout, past),
-        "run95": [(duration(row.run_p95), "")],
+        "run95": [(duration(_run95(one, layout, past)), "")],
         "delayed": _count(row.delayed, "delay", count),
         "done": _count(row.completed, "ok", short),
         "lost": _count(row.failed, "bold fail", count),
@@ -203,6 +208,12 @@ def _oldest(one: QueueView, layout: Layout) -> Line:
         return [("-", "dim")]
     late = (one.row.oldest or 0) > LATE_MS
     return [(duration(one.row.oldest), "bold warn" if late else "")]
+
+
+def _run95(one: QueueView, layout: Layout, past: Past | None) -> float | None:
+    if layout.live or past is None:
+        return one.row.run_p95
+    return percentile(past.total(one.name).run, 0.95)
 
 
 def _wait95(one: QueueView, layout: Layout, past: Past | None) -> Line:

@@ -28,7 +28,7 @@ class TenantRow:
 
     ``now``: how it stands in each queue. ``total``: its counters in the window; ``past``: by the ms of each
     step, what it added there, or where it added nothing what ended. The shares, 0 to 1, are those of the
-    running time, of the jobs added, and of those waiting.
+    running time, of the jobs added, and of those waiting if the window ends now.
     """
 
     organization_id: str | None
@@ -97,8 +97,11 @@ class Tenancy:
         return [row.past.get(at, 0) for at in range(self.start, self.end, self.step)]
 
 
-def read(source: LiveSource, queues: Sequence[str], start: int, end: int) -> Tenancy:
-    """Reads how organizations share these queues. Raises Forbidden, Refused, RedisUnavailable."""
+def read(source: LiveSource, queues: Sequence[str], start: int, end: int, *, live: bool) -> Tenancy:
+    """Reads how organizations share these queues. ``live``: the window ends now.
+
+    Raises Forbidden, Refused, RedisUnavailable.
+    """
     found: dict[str | None, TenantRow] = {}
     more = False
     for queue in queues:
@@ -112,7 +115,7 @@ def read(source: LiveSource, queues: Sequence[str], start: int, end: int) -> Ten
     _add_past(found, past.series)
     rows = list(found.values())
     made = Tenancy(rows, past.start, past.end, past.step, more)
-    _share(made)
+    _share(made, live=live)
     rows.sort(key=lambda one: (-_load(one), -one.count("active"), one.key))
     return made
 
@@ -129,12 +132,13 @@ def _add_past(found: dict[str | None, TenantRow], series: Sequence[Series]) -> N
             row.past[at] = row.past.get(at, 0) + (minute.added or minute.ended)
 
 
-def _share(made: Tenancy) -> None:
+def _share(made: Tenancy, *, live: bool) -> None:
     """Sets the shares, and who floods."""
     rows = made.rows
     run_us = sum(one.total.run_us for one in rows)
     made.added = sum(one.total.added for one in rows)
-    made.waiting = sum(one.count("waiting") for one in rows)
+    # What waits now tells nothing of a window in the past.
+    made.waiting = sum(one.count("waiting") for one in rows) if live else 0
     for one in rows:
         one.share = one.total.run_us / run_us if run_us else 0.0
         one.added_share = one.total.added / made.added if made.added else 0.0

@@ -76,7 +76,7 @@ class Alerts(View):
     def head(self) -> Text:
         on, over = len(self.session.alerts), len(self.every) - len(self.session.alerts)
         window = self.session.window
-        return Text(f"Alerts: {on} active, {over} ended  [{window.name}]")
+        return Text(f"Alerts: {on} active now, {over} ended  [{window.name}]")
 
     def detail(self) -> Text:
         """The alert under the cursor and what to do, in full."""

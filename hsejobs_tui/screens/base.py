@@ -35,6 +35,8 @@ class View(Screen[None]):
 
     SCOPE: ClassVar[str] = ""
     HEAD: ClassVar[str] = ""
+    #: The commands that the footer names before others, if it has not room for all.
+    NEEDED: ClassVar[tuple[str, ...]] = ()
     BINDINGS: ClassVar[list[BindingType]] = []
 
     def __init__(self) -> None:
@@ -63,11 +65,11 @@ class View(Screen[None]):
         yield Static(id="head", markup=False)
         yield from self.body()
         yield Static(id="status", markup=False)
-        yield Keys(self.SCOPE, self.offers)
+        yield Keys(self.SCOPE, self.offers, self.NEEDED)
 
     def offers(self, command: Command) -> bool:
-        """Whether the footer names the command now; one that is ``spare``, if there is room."""
-        return command.footer or command.spare
+        """Whether the footer names the command now, if there is room."""
+        return command.footer or command.spare or command.id in self.NEEDED
 
     def body(self) -> ComposeResult:
         """The widgets of this screen."""

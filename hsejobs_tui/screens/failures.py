@@ -26,7 +26,7 @@ from hsejobs_tui.widgets.rows import WIDE, Column, Row, Rows
 COLUMNS = (
     Column("10m", 5, right=True),
     Column("errors", 12, wide=20),
-    Column("jobs", 6, right=True),
+    Column("now", 6, right=True),
     Column("queue", 9, wide=13),
     Column("kind", 17, wide=18),
     Column("since", 10, wide=12),
@@ -47,6 +47,7 @@ class Failures(View):
     """The groups of errors, those of the last ten minutes first."""
 
     SCOPE: ClassVar[str] = "failures"
+    NEEDED: ClassVar[tuple[str, ...]] = ("open", "retry", "pause", "export", "request")
 
     def __init__(self, row: str = "") -> None:
         super().__init__()
@@ -80,7 +81,7 @@ class Failures(View):
     def head(self) -> Text:
         """The number of groups and jobs, the window, and the progress of the read."""
         kinds = counted(len(self.shown), "kind of failure", "kinds of failures")
-        text = Text(f"{kinds}, {counted(self.seen, 'job')}  [{self.session.window.name}]")
+        text = Text(f"{kinds}, {counted(self.seen, 'job')} now  [{self.session.window.name}]")
         if self._busy and self.seen < self.total:
             text.append(f"; read {self.seen:,} of {self.total:,}")
         return text

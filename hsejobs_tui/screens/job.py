@@ -38,6 +38,7 @@ AGAIN = 5.0
 
 class JobView(View):
     SCOPE: ClassVar[str] = "job"
+    NEEDED: ClassVar[tuple[str, ...]] = ("follow", "cancel", "retry", "supersede", "request")
 
     def __init__(self, queue: str, job_id: str) -> None:
         super().__init__()
@@ -76,7 +77,7 @@ class JobView(View):
     def offers(self, command: Command) -> bool:
         """In the footer, what can be done in the state of the job."""
         if self.job is None:
-            return super().offers(command)
+            return command.footer
         if command.id == "supersede":
             return self.job.status is State.FAILED
         if command.id == "request":

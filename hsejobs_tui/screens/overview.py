@@ -48,6 +48,7 @@ class Overview(OneQueue):
 
     SCOPE: ClassVar[str] = "overview"
     HEAD: ClassVar[str] = "Queues"
+    NEEDED: ClassVar[tuple[str, ...]] = ("open", "search", "pause", "hold")
 
     def __init__(self) -> None:
         super().__init__()
@@ -153,7 +154,9 @@ class Overview(OneQueue):
             return Text("Queues")
         failed = sum(one.failed for one in seen.queues)
         waiting = sum(one.waiting for one in seen.queues)
-        text = Text(f"{counted(len(seen.queues), 'queue')}, {waiting:,} waiting, {failed:,} failed")
+        now = "" if self.session.window.end is None else "now "
+        text = Text(f"{counted(len(seen.queues), 'queue')}, {now}{waiting:,} waiting, ")
+        text.append(f"{failed:,} failed")
         trouble = sum(one.level in MARKS for one in self._views)
         if trouble:
             text.append("; ").append(f"{trouble} in trouble", "bold fail")

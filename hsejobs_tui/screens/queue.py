@@ -10,6 +10,7 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import Input, Static
 
 from hsejobs.control import why
+from hsejobs.control.act_table import ACTS
 from hsejobs.errors import JobsError
 from hsejobs.model import FINISHED, JobRecord, State
 from hsejobs.watch.advice import asleep
@@ -56,6 +57,9 @@ BESIDE = 160
 
 class QueueView(Shares):
     SCOPE: ClassVar[str] = "queue"
+    NEEDED: ClassVar[tuple[str, ...]] = (
+        *("open", "search", "select", "retry", "supersede", "request", "cancel"),
+    )
 
     def __init__(
         self, queue: str, state: State | None, query: str = "", *, searching: bool = False
@@ -80,11 +84,14 @@ class QueueView(Shares):
         return QueuePlace(self.queue, self.state, self.query_text)
 
     def offers(self, command: Command) -> bool:
-        """In the footer, also a cancel where jobs run."""
+        """In the footer, what can be done with the jobs of the state; a cancel only where they run."""
         if command.id == "supersede":
             return self.state is State.FAILED
-        running = command.id == "cancel" and self.state is State.ACTIVE
-        return running or super().offers(command)
+        if command.id == "cancel":
+            return self.state is State.ACTIVE
+        if command.id in ("retry", "remove") and self.state is not None:
+            return self.state in ACTS[command.id].states
+        return super().offers(command)
 
     @property
     def cleaned(self) -> State:
@@ -155,7 +162,8 @@ class QueueView(Shares):
         plain = self.session.options.ascii_only
         name = self.session.window.name
         width = self.size.width
-        strip = queue_head.strip(stats, self.past, name, width, ascii_only=plain)
+        live = self.session.window.end is None
+        strip = queue_head.strip(stats, self.past, name, width, ascii_only=plain, live=live)
         self.set_text("strip", strip)
         shares = queue_head.shares(self.past, self.chosen, width)
         self.query_one("#shares").display = bool(shares)

@@ -19,6 +19,7 @@ from hsejobs_tui.screens.base import View
 from hsejobs_tui.session.places import InsightPlace, QueuePlace
 from hsejobs_tui.widgets.rows import Column, Row, Rows
 
+#: What has no word for its time is of the window.
 COLUMNS = (
     Column("", 2),
     Column("tenant", 0),
@@ -26,9 +27,9 @@ COLUMNS = (
     Column("added", 5, right=True, above=90),
     Column("in/min", 6, right=True),
     Column("past", 14, above=100, wide=17),
-    Column("wait", 6, right=True),
-    Column("run", 5, right=True),
-    Column("delay", 6, right=True, above=90),
+    Column("wait now", 8, right=True),
+    Column("run now", 7, right=True),
+    Column("delay now", 9, right=True, above=90),
     Column("failed", 6, right=True),
     Column("err%", 4, right=True, above=110),
     Column("weight", 6, right=True),
@@ -44,6 +45,7 @@ class Tenants(View):
     """The tenants of one queue, or of all queues together, the busiest first."""
 
     SCOPE: ClassVar[str] = "tenants"
+    NEEDED: ClassVar[tuple[str, ...]] = ("tenant_jobs", "tenant_hold")
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,7 +96,10 @@ class Tenants(View):
     async def _load(self) -> None:
         session, wanted, began = self.session, self._wanted, self.session.now()
         try:
-            found = await session.do(tenants.read, session.source, self._queues, *session.bounds)
+            live = session.window.end is None
+            found = await session.do(
+                tenants.read, session.source, self._queues, *session.bounds, live=live
+            )
         except JobsError as error:
             if session.outage is None and not session.closed:
                 session.show_message(error)
@@ -186,7 +191,7 @@ class Tenants(View):
                 _count(one.count("waiting"), "wait"),
                 _count(one.count("active"), "run"),
                 _count(one.count("delayed"), "delay"),
-                _count(one.count("failed"), "bold fail"),
+                _count(one.total.failed, "bold fail"),
                 Text(f"{failing:.0%}", "bold fail" if failing >= 0.1 else "dim"),
                 one.weight,
                 one.limit,

@@ -49,6 +49,7 @@ class Workers(View):
     """The running jobs above, the consumers below."""
 
     SCOPE: ClassVar[str] = "workers"
+    NEEDED: ClassVar[tuple[str, ...]] = ("open", "cancel")
 
     def __init__(self) -> None:
         super().__init__()

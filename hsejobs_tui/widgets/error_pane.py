@@ -97,7 +97,7 @@ class ErrorPane(Static):
             first.append(f"{counted(trend.count, 'job')} of {window}")
         if group.count:
             newest = moment_text(group.last, max(0, session.redis_now - group.first))
-            first.append(f"; {counted(group.count, 'failed job')} here, newest {newest}")
+            first.append(f"; {counted(group.count, 'failed job')} now, newest {newest}")
         second = _who("organizations", group.orgs, group.count)
         second += _who("tasks", group.tasks, group.count)
         third = _first(shown, session.redis_now), _deploy(shown, session.redis_now)

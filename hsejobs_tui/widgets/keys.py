@@ -21,14 +21,16 @@ GAP = 2
 
 
 class Keys(Static):
-    """The commands that the screen ``offers``; each can be clicked.
+    """The commands that the screen ``offers``, as far as they fit; each can be clicked.
 
-    What is ``spare`` fills the rest of the line: before the commands of all screens, as far as it fits.
+    Those that are ``needed`` go before others.
     """
 
-    def __init__(self, scope: str, offers: Callable[[Command], bool]) -> None:
+    def __init__(
+        self, scope: str, offers: Callable[[Command], bool], needed: tuple[str, ...]
+    ) -> None:
         super().__init__(id="keys", markup=False)
-        self.scope, self.offers = scope, offers
+        self.scope, self.offers, self.needed = scope, offers, needed
         self._drawn: object = None
         self._spans: list[tuple[int, int, str]] = []
 
@@ -43,9 +45,9 @@ class Keys(Static):
         if drawn == self._drawn:
             return
         self._drawn, self._spans, text = drawn, [], Text()
-        for one in _fitting(offered, self.app.size.width):
+        for one, named in _fitting(offered, self.app.size.width, self.needed):
             first = text.cell_len
-            text.append_text(_named(one))
+            text.append_text(named)
             self._spans.append((first, text.cell_len, one.id))
             text.append(" " * GAP)
         text.rstrip()
@@ -58,18 +60,27 @@ class Keys(Static):
                 session_of(self).perform(command_id)
 
 
-def _named(command: Command) -> Text:
+def _named(command: Command, *, brief: bool) -> Text:
     key = keys_shown(command).partition(" or ")[0]
-    return Text.assemble((key, "key"), f" {command.title}")
+    title = (brief and command.brief) or command.title
+    return Text.assemble((key, "key"), f" {title}")
 
 
-def _fitting(offered: list[Command], width: int) -> list[Command]:
-    """Those that are always named, and the spare ones that the width leaves room for."""
-    found = [one for one in offered if not one.spare]
-    room = width - sum(_named(one).cell_len + GAP for one in found) + GAP
-    for one in offered:
-        if one.spare and (needed := _named(one).cell_len + GAP) <= room:
-            room -= needed
-            at = next((n for n, other in enumerate(found) if "app" in other.scopes), len(found))
-            found.insert(at, one)
+def _fitting(
+    offered: list[Command], width: int, needed: tuple[str, ...]
+) -> list[tuple[Command, Text]]:
+    """Those that fit, with their texts: first those of all screens, then the needed, the spare ones last."""
+
+    def rank(one: Command) -> int:
+        return 0 if "app" in one.scopes else 1 if one.id in needed else 2 + one.spare
+
+    usual = [_named(one, brief=False).cell_len + GAP for one in offered if rank(one) < 3]
+    brief = sum(usual) - GAP > width
+    room, found = width + GAP, []
+    for one in sorted(offered, key=rank):
+        text = _named(one, brief=brief)
+        if (taken := text.cell_len + GAP) <= room:
+            room -= taken
+            found.append((one, text))
+    found.sort(key=lambda pair: ("app" in pair[0].scopes, pair[0].spare, offered.index(pair[0])))
     return found

@@ -40,10 +40,19 @@ class _Figure:
 
 
 def strip(
-    stats: QueueStats | None, past: Past | None, window: str, width: int, *, ascii_only: bool
+    stats: QueueStats | None,
+    past: Past | None,
+    window: str,
+    width: int,
+    *,
+    ascii_only: bool,
+    live: bool = True,
 ) -> Text:
-    """One line of at most ``width`` cells; without a past, only the figures of now."""
-    figures = _figures(stats, past)
+    """One line of at most ``width`` cells; without a past, only the figures of now.
+
+    ``live``: the window ends now. Otherwise what waits is the most of the window.
+    """
+    figures = _figures(stats, past, live=live)
     if width < NARROW:
         # The figures themselves, and the past of what matters most.
         figures = [
@@ -78,7 +87,7 @@ def _cells(figures: Sequence[_Figure], drawn: Sequence[_Figure], room: int) -> i
     return room // max(1, len(drawn))
 
 
-def _figures(stats: QueueStats | None, past: Past | None) -> list[_Figure]:
+def _figures(stats: QueueStats | None, past: Past | None, *, live: bool) -> list[_Figure]:
     minutes = past.minutes if past else []
     total = _sum(minutes)
     span = max(1.0, (past.end - past.start) / 60_000) if past else 1.0
@@ -98,10 +107,14 @@ def _figures(stats: QueueStats | None, past: Past | None) -> list[_Figure]:
     after = trend if trend in ("worse", "better") else ""
     found.append(_Figure("failed", known, failed, charts.percent, wrong, after))
     now = short(stats.waiting) if stats else "-"
+    if not live:
+        now = short(charts.highest(waiting)) if any(one is not None for one in waiting) else "-"
     found.append(_Figure("wait", now, waiting, short))
     waits = [one.oldest for one in minutes]
     oldest = stats.oldest_waiting if stats else None
-    if past is not None and stats is not None and waits and past.end >= stats.now:
+    if not live:
+        oldest = int(charts.highest(waits)) or None
+    elif past is not None and stats is not None and waits and past.end >= stats.now:
         # The newest sample is what the snapshot shows.
         waits[-1] = max(waits[-1] or 0, oldest or 0)
     if oldest is not None or charts.highest(waits) > 0:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ from hsejobs.store.holds import Holds
 from hsejobs.store.read import JobReader
 from hsejobs.store.registry import names
 from hsejobs.store.shares import Shares
+from hsejobs_tui.core.command import Command
+from hsejobs_tui.core.commands import keys_shown
 from hsejobs_tui.widgets.rows import Rows
 from tests.support.stopped import StoppedClient
 from tests.tui.demo import NOW, DemoServer
@@ -61,9 +64,16 @@ class Operator:
         return JobReader(self.client, "t")
 
     async def press(self, *keys: str) -> None:
-        """Presses keys."""
-        self.pressed += len(keys)
-        await self._press(keys)
+        """Presses keys. The user who does not know them reads them on the screen: j is known."""
+        for key in keys:
+            self.pressed += 1
+            assert key == "j" or self.names(key), f"{key} is not named\n{self.screen}"
+            await self._press([key])
+
+    def names(self, key: str) -> bool:
+        """Whether the screen says what the key does: ``e Export``, ``D compares them``, ``Yes (y)``."""
+        shown = re.escape(keys_shown(Command("", key, "", "", ())))
+        return bool(re.search(rf"(?<![\w.,]){shown}( [A-Za-z]|[);])", self.screen))
 
     async def type(self, text: str) -> None:
         """Types a text."""

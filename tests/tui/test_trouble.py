@@ -73,7 +73,7 @@ async def test_worst_value_since_when_and_who_paused(stage: Stage, size: tuple[i
         await until(pilot, lambda: stage.reader.stats(["mail"])[0].is_paused, "the pause")
         who = app.session.source.actor.who
         await pilot.press("5")
-        await shows(pilot, "1 active, 2 ended", "paused, 3 jobs wait", f"paused by {who}")
+        await shows(pilot, "1 active now, 2 ended", "paused, 3 jobs wait", f"paused by {who}")
         await pilot.press("j")
         await shows(pilot, "48 % of the jobs failed", "worst 48 %", "lasted 20m", "ended 5m ago")
         await pilot.press("j")

@@ -56,6 +56,7 @@ COMMANDS: tuple[Command, ...] = (
         writes=True,
         footer=False,
         spare=True,
+        brief="Edit",
     ),
     Command(
         "request",

@@ -22,6 +22,7 @@ COMMANDS: tuple[Command, ...] = (
         ("overview", "queue", "failures", "alerts"),
         writes=True,
         whole=True,
+        brief="Pause",
     ),
     Command(
         "hold",
@@ -33,6 +34,7 @@ COMMANDS: tuple[Command, ...] = (
         whole=True,
         footer=False,
         spare=True,
+        brief="Hold",
     ),
     Command(
         "drain",

@@ -15,6 +15,7 @@ COMMANDS: tuple[Command, ...] = (
         _SCOPE,
         writes=True,
         whole=True,
+        brief="Hold",
     ),
     Command(
         "tenant_edit",
