@@ -26,6 +26,9 @@ SPANS = (
     (3 * HOUR - 10 * MINUTE, "1m", MINUTE),
 )
 
+#: How many times as often, and how many errors more, is clearly worse; any is, than none.
+MARGIN, LEAST = 1.25, 2
+
 #: Queue, code and normalized text of a group.
 Name = tuple[str, str, str]
 #: Start and end (ms) of a step, with the errors in it.
@@ -218,14 +221,39 @@ def with_running(groups: Mapping[str, Group], past: Past | None) -> dict[str, Gr
     return found
 
 
-def order(groups: Iterable[Group], trends: Mapping[str, Trend]) -> list[Group]:
-    """The groups, what happens now first, then what happened in the window, then the rest."""
+def order(
+    groups: Iterable[Group], trends: Mapping[str, Trend], before: Sequence[str] = ()
+) -> list[Group]:
+    """The groups, what happens now first, then what happened in the window, then the rest.
 
-    def key(group: Group) -> tuple[int, int, int, int]:
+    ``before``: the keys in the order that is shown. A group rises above another only if it is clearly worse:
+    those that are about equally frequent would change places at each read.
+    """
+
+    def figures(group: Group) -> tuple[int, int, int, int]:
         trend = trends.get(group.key) or Trend()
-        return -trend.recent, -trend.count, -group.count, -group.last
+        return trend.recent, trend.count, group.count, group.last
 
-    return sorted(groups, key=key)
+    fresh = sorted(groups, key=figures, reverse=True)
+    places = {key: place for place, key in enumerate(before)}
+    if not places:
+        return fresh
+    found: list[Group] = []
+    for group in sorted(fresh, key=lambda one: places.get(one.key, len(places))):
+        at = len(found)
+        while at and _above(figures(group), figures(found[at - 1])):
+            at -= 1
+        found.insert(at, group)
+    return found
+
+
+def _above(one: Sequence[int], other: Sequence[int]) -> bool:
+    """Whether a group is clearly worse than another, by the first figure that is not about the same."""
+    for mine, its in zip(one[:3], other[:3], strict=True):
+        least, most = sorted((mine, its))
+        if most > least * MARGIN + (LEAST if least else 0):
+            return mine > its
+    return False
 
 
 def latest_deploy(deploys: Sequence[Mark], end: int) -> Mark | None:

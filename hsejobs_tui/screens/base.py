@@ -222,6 +222,8 @@ class View(Screen[None]):
 
     def action_command(self, command_id: str) -> None:
         """Runs a command of the table."""
+        for rows in self.query(Rows):
+            rows.aim()
         self.session.perform(command_id)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

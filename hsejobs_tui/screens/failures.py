@@ -69,6 +69,8 @@ class Failures(View):
         self._acts = 0
         self._drawn_at = float("-inf")
         self._drawn_for: tuple[int, ...] = ()
+        self._order: list[str] = []
+        self._ordered_for: object = None
 
     def body(self) -> ComposeResult:
         yield Rows(COLUMNS, "No job has failed, and no attempt in this time.")
@@ -190,7 +192,11 @@ class Failures(View):
         self._drawn_at, self._drawn_for = self.session.now(), self._drawable()
         shown = self.shown
         self.trends = {group.key: self._trend(group) for group in shown.values()}
-        ordered = failures.order(shown.values(), self.trends)[:1000]
+        # Until all is read, and after an act or in another window, the order is that of the figures.
+        made_for = (whole, self.session.window, self._acts)
+        before = self._order if made_for == self._ordered_for else ()
+        ordered = failures.order(shown.values(), self.trends, before)[:1000]
+        self._order, self._ordered_for = [one.key for one in ordered], made_for
         self.rows.fill([self._row(one) for one in ordered], whole=whole)
         wanted = [place for place, row in self.rows.at.items() if row.key == self._row_wanted]
         if wanted:

@@ -15,6 +15,7 @@ from textual.strip import Strip
 
 from hsejobs_tui.widgets import sorting
 from hsejobs_tui.widgets.cells import segments
+from hsejobs_tui.widgets.look import Look
 from hsejobs_tui.widgets.row import Column as Column
 from hsejobs_tui.widgets.row import Row as Row
 
@@ -71,6 +72,7 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         #: The style of the lines that are being drawn, and the widths of their columns.
         self._base = Style()
         self._widths: list[tuple[int, Column, int]] = []
+        self._look = Look()
 
     # -- content
 
@@ -144,6 +146,7 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
             again = self.order is not None and self.order[0] == column
             self.order = (column, again and self.order is not None and not self.order[1])
         self.fill(self._given)
+        self._look.forget()
         self._redrawn()
 
     def _redrawn(self) -> None:
@@ -183,6 +186,7 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         self, total: int, at: dict[int, Row], place: int | None, *, known: bool, read: bool
     ) -> None:
         old = self.at.get(self.cursor)
+        keys, cursor = {n: row.key for n, row in self.at.items()}, self.cursor
         seen = self._drawn_state()
         self.total, shift = total, 0
         self.read = self.read or read
@@ -199,6 +203,8 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         self.virtual_size = Size(max(1, self.size.width - 1), self.lines + 1)
         if shift and self.first:
             self._scroll(self.first + shift)
+        if any(n in keys and keys[n] != row.key for n, row in at.items()):
+            self._look.note(keys, cursor)
         now = self._drawn_state()
         if now[0] != seen[0]:
             self.refresh()
@@ -244,11 +250,22 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
             return self.empty
         return "Not read yet: see the status line below." if self.dimmed else "Reading ..."
 
-    # -- moving
+    # -- moving: a key means the list that was seen
+
+    def _meant(self, by: int) -> int | None:
+        """Where the row is now that was ``by`` rows from the cursor; None if no other list was seen."""
+        wanted = self._look.meant(self._key if self.anchored else None, by)
+        return next((n for n, row in self.at.items() if row.key == wanted), None)
+
+    def aim(self) -> None:
+        """Before a command: puts a cursor that no one has moved on the row that was seen under it."""
+        if not self.anchored and (place := self._meant(0)) is not None:
+            self.go(place)
 
     def move(self, by: int) -> None:
         """Moves the cursor by a number of rows."""
-        self.go(self._row_of(self.cursor + by))
+        place = self._meant(by) if self.ghost is None else None
+        self.go(self._row_of(self.cursor + by) if place is None else place)
 
     def go(self, row: int) -> None:
         """Moves the cursor to a row."""
@@ -269,6 +286,7 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         """Clears rows, cursor and selection, before another list is shown."""
         self.at, self.total, self.cursor, self._key = {}, 0, 0, ""
         self.anchored, self.ghost, self.marked, self.all_marked = False, None, set(), False
+        self._look.forget()
         self.read = False
         self._scroll(0)
         self.refresh()
