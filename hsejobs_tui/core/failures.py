@@ -248,11 +248,10 @@ def order(
 
 
 def _above(one: Sequence[int], other: Sequence[int]) -> bool:
-    """Whether a group is clearly worse than another, by the first figure that is not about the same."""
+    """Whether a group is clearly worse than another, by the first figure that is not 0 for both."""
     for mine, its in zip(one[:3], other[:3], strict=True):
-        least, most = sorted((mine, its))
-        if most > least * MARGIN + (LEAST if least else 0):
-            return mine > its
+        if mine or its:
+            return mine > its * MARGIN + (LEAST if its else 0)
     return False
 
 

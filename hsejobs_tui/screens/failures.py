@@ -193,8 +193,8 @@ class Failures(View):
         shown = self.shown
         self.trends = {group.key: self._trend(group) for group in shown.values()}
         # Until all is read, and after an act or in another window, the order is that of the figures.
-        made_for = (whole, self.session.window, self._acts)
-        before = self._order if made_for == self._ordered_for else ()
+        made_for = (whole, self.past is None, self.session.window, self._acts)
+        before = self._order if whole and made_for == self._ordered_for else ()
         ordered = failures.order(shown.values(), self.trends, before)[:1000]
         self._order, self._ordered_for = [one.key for one in ordered], made_for
         self.rows.fill([self._row(one) for one in ordered], whole=whole)
