@@ -46,10 +46,9 @@ class TimeWindow:
         """The window half its length earlier (-1) or later (1); at most until now."""
         return _ending(self.name, self.bounds(now)[1] + by * self.length // 2, now)
 
-    def covering(self, start: int, end: int, now: int) -> TimeWindow:
-        """The window around a span in ms, longer if it is too short for it."""
-        long_enough = (name for name in LENGTHS if LENGTHS[name] >= max(self.length, end - start))
-        return TimeWindow(next(long_enough, "30d")).centered((start + end) // 2, now)
+    def around(self, start: int, end: int, now: int) -> TimeWindow:
+        """The shortest window that holds a span in ms; around a moment, one of this length."""
+        return self.holding(start, end, now) if end > start else self.centered(start, now)
 
     def centered(self, moment: int, now: int) -> TimeWindow:
         """The window around a moment in ms."""

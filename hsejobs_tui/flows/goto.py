@@ -21,7 +21,7 @@ async def go_to_job(session: Session) -> None:
 
 
 async def go_to_time(session: Session) -> None:
-    """Asks for a moment and moves the window of time around it."""
+    """Asks for a moment or a span and shows the time around it."""
 
     async def parse(wanted: str) -> tuple[int, int]:
         return parse_span(wanted, session.redis_now)
@@ -32,5 +32,5 @@ async def go_to_time(session: Session) -> None:
     )
     if (span := await ask_until(session, "Go to time", text, parse)) is not None:
         session.moment = span
-        session.show_window(session.window.covering(*span, session.redis_now))
+        session.show_window(session.window.around(*span, session.redis_now))
         session.poll_soon()

@@ -15,10 +15,11 @@ from textual.widget import Widget
 from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
+from hsejobs.model import State
 from hsejobs.wording import counted
 from hsejobs_tui.core.command import Command
 from hsejobs_tui.core.text import safe
-from hsejobs_tui.session.places import InsightPlace, ListPlace, Place
+from hsejobs_tui.session.places import InsightPlace, ListPlace, Place, QueuePlace
 from hsejobs_tui.session.session import Session, session_of
 from hsejobs_tui.widgets.binds import bindings
 from hsejobs_tui.widgets.keys import Keys
@@ -129,6 +130,15 @@ class View(Screen[None]):
     def insight(self) -> InsightPlace:
         """What the Insight screen shows when it is opened from here."""
         return InsightPlace()
+
+    def searched(self) -> str | None:
+        """The queue in which a search from here begins; None if there is no queue."""
+        return self.insight().queue or next(iter(self.session.source.infos), None)
+
+    def do_search_jobs(self) -> None:
+        """Opens that queue with its search line: what is typed after the key is a text on every screen."""
+        if (queue := self.searched()) is not None:
+            self.session.open(QueuePlace(queue, State.FAILED, searching=True))
 
     async def poll_slowly(self) -> None:
         """Reads what may be some seconds old, after the frame is drawn: here circuits and whose jobs wait."""

@@ -83,7 +83,10 @@ class Failures(View):
     def head(self) -> Text:
         """The number of groups and jobs, the window, and the progress of the read."""
         kinds = counted(len(self.shown), "kind of failure", "kinds of failures")
-        text = Text(f"{kinds}, {counted(self.seen, 'job')} now  [{self.session.window.name}]")
+        jobs = (
+            f"{counted(self.seen, 'job')} now" if self._begun or self.seen else "reading the jobs"
+        )
+        text = Text(f"{kinds}, {jobs}  [{self.session.window.name}]")
         if self._busy and self.seen < self.total:
             text.append(f"; read {self.seen:,} of {self.total:,}")
         return text
@@ -212,6 +215,11 @@ class Failures(View):
         known, now = self.known, self.session.redis_now
         return known.since(failures.name_of(group), group.first, now) if known else None
 
+    @property
+    def _known_read(self) -> bool:
+        """Whether it is known when each group had errors; a session of one organization never knows."""
+        return self.known is not None or self.session.source.org is not None
+
     def _row(self, one: Group) -> Row:
         now, trend = self.session.redis_now, self.trends[one.key]
         plain = self.session.options.ascii_only
@@ -226,10 +234,10 @@ class Failures(View):
             [
                 Text(short(trend.recent), "bold fail" if trend.recent else "dim"),
                 errors,
-                Text(f"{one.count:,}" if one.count else "-", "" if one.count else "dim"),
+                self._left(one),
                 one.queue,
                 safe(one.code, 30),
-                _since_text(since, now),
+                _since_text(since, now) if self._known_read else Text("...", "dim"),
                 duration(max(0, now - one.last)) if one.last else "-",
                 safe(one.error, 300),
             ],
@@ -238,6 +246,12 @@ class Failures(View):
                 *(now - since.first if since else None, now - one.last),
             ],
         )
+
+    def _left(self, one: Group) -> Text:
+        """How many failed jobs there are now; what is not read yet is not nothing."""
+        if one.count:
+            return Text(f"{one.count:,}")
+        return Text("-" if self._begun else "...", "dim")
 
     def draw(self) -> None:
         """Draws the list as high as its rows, and the group under the cursor in the rest."""
@@ -312,6 +326,7 @@ class Failures(View):
             self._due, self._stale = float("-inf"), True
             self._acts += 1
             self.groups.pop(group.key, None)
+            self.seen = max(0, self.seen - group.count)
             self.session.poll_soon()
 
     async def do_export(self) -> None:
@@ -347,11 +362,11 @@ class Failures(View):
 
 
 def _since_text(since: Since | None, now: int) -> Text:
-    """``new 4f1c`` after a deploy, ``back 3d``, or for how long it is known."""
+    """``new 4f1c`` after a deploy, ``back 5m`` since it came back, or for how long it is known."""
     if since is None:
         return Text("-", "dim")
     if since.back is not None:
-        return Text(f"back {duration(since.quiet)}", "bold warn")
+        return Text(f"back {duration(max(0, now - since.back))}", "bold warn")
     age = duration(max(0, now - since.first))
     if now - since.first <= failures.FRESH:
         if since.deploy is not None:

@@ -360,6 +360,10 @@ class JobView(View):
 
         show_request(self.session, self.job)
 
+    def searched(self) -> str:
+        """The job's queue."""
+        return self.queue
+
     async def do_hold(self) -> None:
         from hsejobs_tui.flows.holding import hold
 

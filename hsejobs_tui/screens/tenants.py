@@ -139,6 +139,8 @@ class Tenants(View):
         flood = next((one for one in found.rows if one.floods), None)
         if flood is not None:
             text.append(f"   {safe(flood.key, 40)} floods: {_why(flood)}", "bold fail")
+            if flood.held:
+                text.append(", held", "bold warn")
         elif found.rows:
             text.append("   no one floods", "ok")
         return text

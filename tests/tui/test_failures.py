@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from itertools import pairwise
 
@@ -92,7 +93,9 @@ async def test_an_error_that_came_back_says_so(stage: Stage) -> None:
     app = stage.app()
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await pilot.press("2")
-        await shows(pilot, "back 25h", "came back", "without it")
+        await shows(pilot, "came back", "after 25h without it")
+        # Since when, as the head of the column says.
+        assert re.search(r"back \d+(\.\d)?[ms] ", text_of(app))
         # No job has failed permanently: there is nothing to act on, and it says so.
         await pilot.press("r")
         await shows(pilot, "no job has failed permanently")

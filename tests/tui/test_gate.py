@@ -67,6 +67,42 @@ async def test_a_search_in_one_read_is_a_search(stage: Stage, opened: bool) -> N
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("keys", ["23", "3", "4", "5", "6", "8", "9"])
+async def test_what_is_typed_after_the_search_key_is_a_text_on_every_screen(
+    stage: Stage, keys: str
+) -> None:
+    """Also where there is nothing to search: the letters would be commands."""
+    stage.fail("job-0")
+    app = stage.app()
+    async with app.run_test(notifications=True) as pilot:
+        await shows(pilot, "1 failed")
+        await pilot.press(*keys)
+        await settle(pilot)
+        burst(app, SEARCH)
+        await until(pilot, lambda: isinstance(app.screen, QueueView), "the queue")
+        await settle(pilot)
+        assert app.screen.query_one("#search", Input).value == SEARCH[1:]
+    assert stage.counts()["failed"] == 1
+    assert not stage.reader.stats(["mail"])[0].is_paused
+
+
+@pytest.mark.anyio
+async def test_a_search_from_a_job_is_one_in_its_queue(stage: Stage) -> None:
+    stage.fail("job-0")
+    app = stage.app()
+    async with app.run_test(notifications=True) as pilot:
+        await shows(pilot, "1 failed")
+        await pilot.press("enter")
+        await shows(pilot, "1 / 1", "job-0")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, JobView), "the job")
+        burst(app, SEARCH + "\x15unknown\r")
+        await shows(pilot, "0 found", "/unknown")
+        assert isinstance(app.screen, QueueView)
+    assert stage.counts()["failed"] == 1
+
+
+@pytest.mark.anyio
 async def test_from_the_first_key_on(stage: Stage) -> None:
     """Keys before the first poll wait for the data that they need."""
     stage.fail("job-0")

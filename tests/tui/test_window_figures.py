@@ -106,3 +106,23 @@ async def test_a_tenants_failures_are_those_of_the_window(
             counts.append(shown)
         assert counts[0] != counts[1]
     app.session.close()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("key", ["1", "2", "4", "7", "8"])
+async def test_a_span_is_shown_in_the_shortest_window_that_holds_it(
+    demo_server: DemoServer, tmp_path: Path, key: str
+) -> None:
+    """A longer one that reaches until now would change nothing, and seem to ignore the key."""
+    app = demo_server.app(tmp_path)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        await pilot.press(key, "t")
+        await pilot.press(*"30m to 20m", "enter")
+        await settle(pilot)
+        window = app.session.window
+        assert window.name == "15m"
+        start, end = window.bounds(NOW)
+        assert start <= NOW - 1_800_000
+        assert NOW - 1_200_000 <= end < NOW
+        assert "[15m " in text_of(app)

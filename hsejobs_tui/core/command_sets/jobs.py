@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hsejobs_tui.core.command import Command
+from hsejobs_tui.core.command import BELOW, Command
 
 COMMANDS: tuple[Command, ...] = (
     Command(
@@ -27,6 +27,14 @@ COMMANDS: tuple[Command, ...] = (
         "Search",
         "Search the queue's jobs by id, task, error, organization or payload; filter the events.",
         ("overview", "queue", "events"),
+    ),
+    Command(
+        "search_jobs",
+        "slash",
+        "Search",
+        "Search jobs: those of the screen's queue, then of the others.",
+        tuple(one for one in BELOW if one not in ("queue", "events")),
+        footer=False,
     ),
     Command("order", "o", "Order", "Reverse the order of the list.", ("queue",), footer=False),
     Command(
