@@ -384,7 +384,7 @@ class JobsApp(App[None]):
             text = "This also ends the workers and the embedded Redis; running jobs may finish."
             if self._end in self.screen_stack:
                 return
-            self._end = Confirm("End everything?", text)
-            if not await self.ask(self._end):
+            self._end = question = Confirm("End everything?", text)
+            if not await self.ask(question):
                 return
         self.exit()

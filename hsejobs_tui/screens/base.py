@@ -272,11 +272,16 @@ class View(Screen[None]):
 
     def do_top(self) -> None:
         """Moves to the first row and stays there: the cursor no longer follows a key."""
-        self.rows.go(0)
+        self._go_to(0)
         self.rows.anchored = False
 
     def do_bottom(self) -> None:
-        self.rows.go(self.rows.total - 1)
+        self._go_to(self.rows.total - 1)
+
+    def _go_to(self, row: int) -> None:
+        """Goes to the row that has this place now: the next key means it, not what was seen there."""
+        self.rows.look.forget()
+        self.rows.go(row)
 
     def do_sort(self) -> None:
         """Lets the next key choose the column that sorts the list."""

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import ParamSpec, TypeVar
 
+from hsejobs import forks
+
 T = TypeVar("T")
 P = ParamSpec("P")
 
@@ -24,7 +26,7 @@ class Threads(Executor):
         self._count, self._name, self._at_end = count, name, at_end
         self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
-        self._lock = threading.Lock()
+        self._lock = forks.lock()
         self._pending = 0
 
     def submit(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:

@@ -72,7 +72,7 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         #: The style of the lines that are being drawn, and the widths of their columns.
         self._base = Style()
         self._widths: list[tuple[int, Column, int]] = []
-        self._look = Look()
+        self.look = Look()
 
     # -- content
 
@@ -146,7 +146,7 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
             again = self.order is not None and self.order[0] == column
             self.order = (column, again and self.order is not None and not self.order[1])
         self.fill(self._given)
-        self._look.forget()
+        self.look.forget()
         self._redrawn()
 
     def _redrawn(self) -> None:
@@ -204,7 +204,7 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         if shift and self.first:
             self._scroll(self.first + shift)
         if any(n in keys and keys[n] != row.key for n, row in at.items()):
-            self._look.note(keys, cursor)
+            self.look.note(keys, cursor)
         now = self._drawn_state()
         if now[0] != seen[0]:
             self.refresh()
@@ -254,7 +254,7 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
 
     def _meant(self, by: int) -> int | None:
         """Where the row is now that was ``by`` rows from the cursor; None if no other list was seen."""
-        wanted = self._look.meant(self._key if self.anchored else None, by)
+        wanted = self.look.meant(self._key if self.anchored else None, by)
         return next((n for n, row in self.at.items() if row.key == wanted), None)
 
     def aim(self) -> None:
@@ -286,7 +286,7 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         """Clears rows, cursor and selection, before another list is shown."""
         self.at, self.total, self.cursor, self._key = {}, 0, 0, ""
         self.anchored, self.ghost, self.marked, self.all_marked = False, None, set(), False
-        self._look.forget()
+        self.look.forget()
         self.read = False
         self._scroll(0)
         self.refresh()

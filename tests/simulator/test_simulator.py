@@ -52,6 +52,7 @@ FOUND_BY: dict[str, tuple[int, tuple[str, ...], str]] = {
 }
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("part", range(10))
 def test_no_invariant_is_violated(redis_server: Server, part: int) -> None:
     for seed in range(1 + part * SEEDS_EACH, 1 + (part + 1) * SEEDS_EACH):
