@@ -44,8 +44,9 @@ class Terminal:
                 words = ["/bin/sh", "-c", 'trap : HUP; "$@"; exit $?', "sh", *words]
             if to:
                 words = ["/bin/sh", "-c", f'exec "$@" {to}', "sh", *words]
-            # A shell without job control makes background processes ignore the signal.
+            # A shell without job control makes background processes ignore the one, nohup the other.
             signal.signal(signal.SIGINT, signal.SIG_DFL)
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)
             os.execve(words[0], words, environment)  # noqa: S606
         self.seen = ""
 
