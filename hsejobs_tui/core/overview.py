@@ -26,9 +26,9 @@ MARKS = {"critical": "!!", "warning": "!"}
 ORDER = ("critical", "warning", "held", "paused", "busy", "quiet")
 #: A wait in ms from which it is marked.
 LATE_MS = 600_000
-#: Changes that are no news: a share of failures, ms of waiting, jobs waiting.
 #: The share of failures from which it is marked.
 FAILING = 0.1
+#: Changes that are no news: a share of failures, ms of waiting, jobs waiting.
 LEAST_FAILING, LEAST_WAIT, LEAST_DEPTH = 0.02, 1_000, 5
 #: The style of a trend's word.
 WORDS = {"better": "ok", "worse": "bold fail"}

@@ -232,7 +232,7 @@ class View(Screen[None]):
 
     def action_command(self, command_id: str) -> None:
         """Runs a command of the table."""
-        for rows in self.query(Rows):
+        for rows in self.lists:
             rows.aim()
         self.session.perform(command_id)
 

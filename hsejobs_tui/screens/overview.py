@@ -9,7 +9,6 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.widgets import Static
 
-from hsejobs.model import State
 from hsejobs.store.read_live import Server
 from hsejobs.wording import counted
 from hsejobs_tui.core import panes
@@ -299,10 +298,13 @@ class Overview(OneQueue):
 
     # -- commands
 
+    def searched(self) -> str | None:
+        """The queue under the cursor."""
+        return self.queue
+
     def do_search(self) -> None:
         """Opens the queue with its search line."""
-        if self.queue is not None:
-            self.session.open(QueuePlace(self.queue, State.FAILED, searching=True))
+        self.do_search_jobs()
 
     def do_open(self) -> None:
         """Opens the queue's jobs, those first that its trouble is about."""

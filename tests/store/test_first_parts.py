@@ -5,13 +5,11 @@ These must leave exactly what the rest of their scripts leaves.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
 import pytest
-import redis
 
 from hsejobs.store import scripts
 from hsejobs.store.new_job import NewJob
@@ -90,32 +88,23 @@ def _left(client: Any) -> Any:
     return {key: _READ[client.type(key)](client, key) for key in client.keys("*")}
 
 
-@cache
-def _sha(text: str) -> str:
-    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-
-
 def _run(client: Any, script: scripts.Script, part: int, args: Any) -> Any:
-    text = _texts(script)[part]
-    try:
-        return client.evalsha(_sha(text), 1, BASE, *args)
-    except redis.exceptions.NoScriptError:
-        return client.eval(text, 1, BASE, *args)
+    return client.eval(_texts(script)[part], 1, BASE, *args)
 
 
-def _both(client: Any, script: scripts.Script, args: Any, prepare: Callable[[], None]) -> bool:
+def _both(client: Any, script: scripts.Script, args: Any, prepare: Callable[[Any], None]) -> bool:
     """Runs the script with and without its first parts; returns whether these did all of it."""
     seen = []
     for part in (0, 1):
-        prepare()
         with client.pipeline(transaction=True) as together:
-            together.eval(_texts(script)[part], 1, BASE, *args)
-            # At once: the machine may be busy for seconds before the next command.
+            # At once: the machine may be busy for seconds between what sets a key's time and what reads it.
+            prepare(together)
+            _run(together, script, part, args)
             together.eval(_STAYS, 0)
-            reply, stays = together.execute()
+            *_, reply, stays = together.execute()
         seen.append((reply, dict(stays), _left(client)))
     assert seen[0] == seen[1]
-    prepare()
+    prepare(client)
     return bool(_run(client, script, 2, args) != b"rest")
 
 
@@ -127,14 +116,12 @@ def test_adds_leave_the_same(
         for priority in (1, 3):
             job = NewJob("j", "m.t", b'{"a":1}', priority, 2, 5000, 60_000, **values)
             args = (*job.shared(), *job.own())
-            alone = _both(redis_client, scripts.ADD, args, lambda: _prepare(redis_client, queue))
+            alone = _both(redis_client, scripts.ADD, args, partial(_prepare, queue=queue))
             # The virtual time of another priority is its own.
             if priority == 3 or "no number" not in str(queue):
                 assert alone == (owned if job.organization_id else plain), values
     # A job that is there is left to the rest.
-    assert not _both(
-        redis_client, scripts.ADD, args, lambda: _prepare(redis_client, queue[:0], job)
-    )
+    assert not _both(redis_client, scripts.ADD, args, partial(_prepare, queue=[], job=job))
 
 
 @pytest.mark.parametrize(
@@ -144,7 +131,7 @@ def test_adds_leave_the_same(
 def test_other_jobs_are_left_to_the_rest(redis_client: Any, values: dict[str, Any]) -> None:
     job = NewJob("j", "m.t", b"{}", 3, 1, 0, 0)._replace(**values)
     args = (*job.shared(), *job.own())
-    assert not _both(redis_client, scripts.ADD, args, lambda: _prepare(redis_client, []))
+    assert not _both(redis_client, scripts.ADD, args, partial(_prepare, queue=[]))
 
 
 #: What a claim finds; whether lib/next claims a job of no organization, and one of an organization.
@@ -192,7 +179,7 @@ def test_claims_leave_the_same(
                 redis_client,
                 scripts.COMPLETE,
                 (1, "token", 30_000, 0, bell),
-                partial(_prepare, redis_client, queue, job),
+                partial(_prepare, queue=queue, job=job),
             )
             assert alone == (owned if job.organization_id else plain), values
 
@@ -206,9 +193,9 @@ def test_other_claims_are_left_to_the_rest(redis_client: Any) -> None:
         (plain, (0, *args[1:])),
         (plain._replace(key="k"), args),
     ):
-        prepare = partial(_prepare, redis_client, [], job)
+        prepare = partial(_prepare, queue=[], job=job)
         assert not _both(redis_client, scripts.COMPLETE, other, prepare)
-    assert _both(redis_client, scripts.COMPLETE, args, partial(_prepare, redis_client, []))
+    assert _both(redis_client, scripts.COMPLETE, args, partial(_prepare, queue=[]))
 
 
 #: What a completed job's call finds; whether lib/done completes it.
@@ -233,11 +220,11 @@ DONE: list[tuple[list[tuple[Any, ...]], bool]] = [
 def test_outcomes_leave_the_same(
     redis_client: Any, queue: list[tuple[Any, ...]], alone: bool
 ) -> None:
-    def prepare() -> None:
-        _prepare(redis_client, [], job)
-        _run(redis_client, scripts.COMPLETE, 1, (1, "token", 30_000, 0, ""))
+    def prepare(client: Any) -> None:
+        _prepare(client, [], job)
+        _run(client, scripts.COMPLETE, 1, (1, "token", 30_000, 0, ""))
         for name, key, *more in queue:
-            redis_client.execute_command(name, BASE + key, *more)
+            client.execute_command(name, BASE + key, *more)
 
     for values in JOBS:
         job = NewJob("j", "m.t", b'{"a":1}', 3, 2, 5000, 60_000, **{**values, "key": ""})

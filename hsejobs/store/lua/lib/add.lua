@@ -116,7 +116,7 @@ local function add_waiting(keys, owners, step)
   end
   o, a = 9, 15
   for at, key in ipairs(keys) do
-    if owned ~= o then set_owner(o) end
+    set_owner(o)
     local id, nonce, fill = ARGV[a], ARGV[a + 1], owner_fields
     fields[4] = all[2 * at - 1]
     if nonce ~= '' then fields[fill + 1], fields[fill + 2], fill = 'nx', nonce, fill + 2 end
