@@ -157,6 +157,8 @@ class Maintenance:
                 continue
             if now - running.started > SLOW_JOB:
                 self.release_slot(slot, behind=running)
+                # A worker thread that runs tiny jobs writes its lines with the next batch, after this job.
+                logs.flush()
             if slot.cancelled:
                 self.consumer.cancel_requested(slot, running, now)
             elif slot.lost:

@@ -106,6 +106,7 @@ class JobWorker(Stepping):
                 return
             if ahead:
                 self._send_ahead(want, ahead)
+            logs.flush()
             self._loaded(claims)
             return
         self.slot.load(())
@@ -139,6 +140,7 @@ class JobWorker(Stepping):
             self._send_ahead(want, ahead)
         else:
             self._step(0)
+        logs.flush()
         self._loaded(claims)
         return True
 
