@@ -46,6 +46,13 @@ async def clean(session: Session, queue: str, first: State) -> None:
         state, grace = State(words[0]), parse_duration(words[1], "age")
         limit = int(words[2]) if len(words) == 3 else None
         selection = await session.do(session.acts.select_clean, queue, state, grace, limit)
+        seen = session.snapshot.queues if session.snapshot is not None else []
+        younger = next((getattr(one, state.value) for one in seen if one.name == queue), 0)
+        if not selection.count and younger:
+            # The question stays: while Redis is full, the jobs of the last minutes are the ones to remove.
+            every = all_of(younger, f"{state} job")
+            problem = f"{every} of {queue} {verb(younger, 'is', 'are')} younger than {words[1]}"
+            raise InvalidOption("age", f"{problem}: type a shorter one")
         return state, grace, limit, words[1], selection
 
     text = "Removes jobs of a state (completed, failed, waiting, delayed) older than AGE.\n"
@@ -57,10 +64,7 @@ async def clean(session: Session, queue: str, first: State) -> None:
     state, grace, limit, age, selection = chosen
     count = selection.count
     if not count:
-        seen = session.snapshot.queues if session.snapshot is not None else []
-        younger = next((getattr(one, state.value) for one in seen if one.name == queue), 0)
-        those = f": {younger:,} {verb(younger, 'is', 'are')} younger" if younger else ""
-        session.show_message(f"no {state} job of {queue} is older than {age}{those}")
+        session.show_message(f"{queue} has no {state} job")
         return
     text = f"{counted(count, f'{state} job')} older than {age}. This cannot be undone."
     if await session.confirm("clean", Confirm(f"Clean {queue}?", text, typed=str(count))):

@@ -36,13 +36,16 @@ async def test_clean_shows_the_count_first(stage: Stage) -> None:
         await pilot.press("c")
         await shows(pilot, "Clean mail", "completed 1h")
         await pilot.press(*["backspace"] * 12, *"failed 1h", "enter")
-        await shows(pilot, "no failed job of mail", "1h: 3 are younger")
-        await pilot.press("c", *["backspace"] * 12, *"failed 0 2", "enter")
+        # What was typed stays, to be corrected.
+        await shows(pilot, "Clean mail", "all 3 failed jobs of mail are younger than 1h")
+        await pilot.press(*["backspace"] * 12, *"failed 0 2", "enter")
         await shows(pilot, "2 failed jobs older than 0. This cannot be undone.", "Type 2")
         await pilot.press("2", "enter")
         await shows(pilot, "removed 2 of 2")
         await pilot.press("enter", "c", *["backspace"] * 12, *"nonsense", "enter")
         await shows(pilot, "must be STATE AGE [LIMIT]")
+        await pilot.press(*["backspace"] * 12, *"completed 0", "enter")
+        await shows(pilot, "mail has no completed job")
     assert stage.counts()["failed"] == 1
 
 
