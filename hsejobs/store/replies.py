@@ -59,14 +59,16 @@ _NO_WRITES = ("READONLY", "NOREPLICAS", "MISCONF")
 _PLACE = re.compile(r"\.? script: [0-9a-f]*,? ?on @.*$")
 _FIRST_WORD = re.compile(r"([A-Z][A-Z0-9_]*)(?: |$)")
 _INSIDE = re.compile(r"(?:^|[\s:])-([A-Z][A-Z0-9_]*) ")
-#: Texts, with only the code ERR, for a missing permission in a script (Redis 7 and Valkey; 7.0).
+#: What Redis 6.2 puts before the text of an error inside a script.
+_WRAPPED = re.compile(r"^(?:ERR )?Error running script \(call to f_[0-9a-f]+\): (?:@user_script: ?\d+: )*")
+#: Texts, with only the code ERR, for a missing permission in a script (Redis 7 and Valkey; 7.0 and 6.2).
 _RIGHTS = ("ACL failure in script", "The user executing the script can't")
 
 
 def code_of(error: BaseException) -> str:
     """The code of an error reply; ``""`` when it has none."""
     text = str(error)
-    if text.removeprefix("ERR ").startswith(_RIGHTS):
+    if _WRAPPED.sub("", text).removeprefix("ERR ").startswith(_RIGHTS):
         return "NOPERM"
     code: str | None = getattr(error, "status_code", None)
     if code is None:
@@ -144,5 +146,5 @@ def brief(error: BaseException) -> str:
     """The first line of an error, with the code that redis-py has removed."""
     text = str(error) or type(error).__name__
     code = getattr(error, "status_code", None)
-    line = _PLACE.sub("", text.splitlines()[0])
+    line = _WRAPPED.sub("", _PLACE.sub("", text.splitlines()[0])).removeprefix("-")
     return (f"{code} {line}" if code and not line.startswith(code) else line)[:200]

@@ -19,6 +19,7 @@ from hsejobs.store.read import JobReader
 from hsejobs.store.work import Done, WorkerStore
 from hsejobs.store.write import JobWriter, NewJob
 from tests.support.cluster import Cluster
+from tests.support.faults import require_questions
 from tests.support.server import PASSWORD, USER, Server
 
 ROOT = Path(__file__).parents[2]
@@ -253,6 +254,7 @@ def test_an_add_without_a_right_adds_all_or_nothing(
     redis_client: redis.Redis, client: RedisClient, adds: tuple[str, list[dict[str, Any]]]
 ) -> None:
     """Most calls do not ask for all rights of their script: those that they leave out, they do not need."""
+    require_questions(redis_client)
     writer = JobWriter(client, "hsejobs")
     jobs = [NewJob(f"j{n}", "m.t", b"{}", 3, 1, 0, 0, **one) for n, one in enumerate(adds[1])]
     spared = set()
@@ -272,6 +274,7 @@ def test_a_step_without_a_right_does_all_or_nothing(
     redis_client: redis.Redis, client: RedisClient, owner: dict[str, Any], more: int
 ) -> None:
     """As for adds; ``more``: another job waits, so that a step that completes one claims the next."""
+    require_questions(redis_client)
     writer, work = JobWriter(client, "hsejobs"), WorkerStore(client, "hsejobs", "q")
     jobs = [NewJob(f"j{n}", "m.t", b"{}", 3, 1, 0, 0, **owner) for n in range(1 + more)]
 

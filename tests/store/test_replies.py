@@ -22,7 +22,7 @@ from hsejobs.store.shares import Shares
 from hsejobs.store.work import Done, WorkerStore
 from hsejobs.store.write import Cancel, JobWriter, NewJob
 from tests.support import wait_until
-from tests.support.faults import FAULTS, REFUSING, full, no_rights, read_only
+from tests.support.faults import FAULTS, REFUSING, full, no_rights, read_only, require_questions
 from tests.support.server import USER, Server
 
 #: The code that a server sends in each fault, and our error for it.
@@ -100,6 +100,11 @@ def test_an_add_is_taken_or_not_and_never_halved(
         ("NOREPLICAS Not enough good replicas to write. script: on @user_script:1.", "NOREPLICAS"),
         ("ACL failure in script: User u has no permissions to run the 'zadd' command", "NOPERM"),
         ("The user executing the script can't run this command or subcommand", "NOPERM"),
+        (
+            "Error running script (call to f_ab): @user_script:9: @user_script: 9: "
+            "The user executing the script can't run this command or subcommand",
+            "NOPERM",
+        ),
         ("unknown command 'FOO'", ""),
     ],
 )
@@ -117,6 +122,8 @@ def test_errors_without_a_code_are_classified_too() -> None:
 
 
 def test_the_missing_right_is_named(redis_server: Server, client: RedisClient) -> None:
+    with redis_server.client() as admin:
+        require_questions(admin)
     with no_rights(redis_server), pytest.raises(RedisRefused, match=r"may not run \w+ on t:{q}:"):
         JobWriter(client, "t").add("q", job("x"))
 
@@ -205,8 +212,7 @@ def test_without_one_right_no_script_does_half(
     with redis_server.client() as admin:
         admin.execute_command("ACL", "SETUSER", "admin", "on", "nopass", "~*", "&*", "+@all")
         admin.execute_command("AUTH", "admin", "x")
-        if int(admin.info("server")["redis_version"][0]) < 7:
-            pytest.skip("Redis 6 cannot tell a script what its user may do")
+        require_questions(admin)
         admin.execute_command("ACL", "SETUSER", USER, f"-{command}")
         try:
             for name, call in calls.items():

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
 import redis
 
 from hsejobs_cli.chaos.refusals import refusing
@@ -118,6 +119,12 @@ def full(server: Server) -> Iterator[None]:
         yield
 
 
+def require_questions(client: Any) -> None:
+    """Skips a test on Redis 6, where a script cannot ask what its user may do before it writes."""
+    if int(client.info("server")["redis_version"].partition(".")[0]) < 7:
+        pytest.skip("Redis 6 cannot tell a script what its user may do")
+
+
 @contextlib.contextmanager
 def no_rights(server: Server) -> Iterator[None]:
     """The user may only read: writes get NOPERM."""
@@ -207,7 +214,7 @@ def _is_loading(server: Server) -> bool:
 @contextlib.contextmanager
 def busy(server: Server) -> Iterator[None]:
     """Another client's script does not end: BUSY until the script is killed."""
-    with _admin(server) as admin, _config(server, busy_reply_threshold=("50", "5000")):
+    with _admin(server) as admin, _config(server, lua_time_limit=("50", "5000")):
         admin.ping()
         script: Any = server.client(retry=None, socket_timeout=0.2)
         with contextlib.suppress(redis.TimeoutError):
