@@ -19,7 +19,7 @@ from hsejobs.errors import Forbidden, InvalidInput, JobNotFound, JobsError, Refu
 from hsejobs.model import QUEUE_NAME, JobRecord, State, check_job_id
 from hsejobs.settings import redis_target
 from hsejobs.store.read_live import Snapshot
-from hsejobs.watch.alerts import Limits
+from hsejobs.watch.rules import Limits
 from hsejobs_http import bodies, plain_pages
 from hsejobs_http.dashboard import check_origin, describe_caller, keep_token
 from hsejobs_http.pages import PLAIN

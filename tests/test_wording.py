@@ -6,7 +6,7 @@ import pytest
 
 from hsejobs.store.minutes import Minute
 from hsejobs.store.read import QueueStats
-from hsejobs.watch.alerts import Limits, readings
+from hsejobs.watch.rules import Limits, readings
 from hsejobs.wording import all_of, counted, during, jobs_wait, verb
 
 

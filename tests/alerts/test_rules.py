@@ -12,7 +12,8 @@ from hsejobs.store import keys
 from hsejobs.store.marks import Marks
 from hsejobs.store.work import Done
 from hsejobs.store.write import Cancel
-from hsejobs.watch.alerts import CALM_LOOKS, KEPT_MS, Limits, Reading, Watch, judge, readings
+from hsejobs.watch.alerts import CALM_LOOKS, KEPT_MS, Watch, judge
+from hsejobs.watch.rules import Limits, Reading, readings
 from hsejobs_tui.core.view import queue_row
 from tests.alerts.conftest import Scene
 from tests.support import wait_until

@@ -20,7 +20,7 @@ from hsejobs.store.read import JobReader
 from hsejobs.store.registry import QueueInfo, TaskInfo
 from hsejobs.store.work import WorkerStore
 from hsejobs.store.write import JobWriter, NewJob
-from hsejobs.watch.alerts import Limits
+from hsejobs.watch.rules import Limits
 from hsejobs_tui.app import JobsApp
 from hsejobs_tui.core.options import Options
 

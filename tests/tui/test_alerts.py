@@ -8,7 +8,7 @@ from hsejobs.store.holds import HeldTask
 from hsejobs.store.minutes import Minute
 from hsejobs.store.read import QueueStats
 from hsejobs.store.read_live import Server, Snapshot
-from hsejobs.watch.alerts import Limits
+from hsejobs.watch.rules import Limits
 from hsejobs_tui.core.alerts import active_alerts, ended
 from tests.tui.conftest import Stage
 

@@ -9,7 +9,8 @@ from hsejobs.store import keys
 from hsejobs.store.alerts import AlertStore
 from hsejobs.store.circuits import Circuits
 from hsejobs.store.work import short_reason
-from hsejobs.watch.alerts import Reading, Watch, judge
+from hsejobs.watch.alerts import Watch, judge
+from hsejobs.watch.rules import Reading
 from tests.support.waiting import redis_ms
 from tests.tui.conftest import Stage
 from tests.tui.driving import settle, shows, text_of, until
@@ -89,7 +90,7 @@ async def test_an_alert_that_lasts_shows_its_worst_value(stage: Stage) -> None:
     Watch(stage.redis, load_settings(settings)).tick()
     for n in range(2):
         stage.writer.remove("mail", f"job-{n}")
-    from hsejobs.watch.alerts import Limits
+    from hsejobs.watch.rules import Limits
 
     app = stage.app(limits=Limits(waiting=1, no_worker_ms=None))
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
@@ -99,7 +100,7 @@ async def test_an_alert_that_lasts_shows_its_worst_value(stage: Stage) -> None:
 
 @pytest.mark.anyio
 async def test_the_queue_of_an_alert_is_paused_from_there(stage: Stage) -> None:
-    from hsejobs.watch.alerts import Limits
+    from hsejobs.watch.rules import Limits
 
     for n in range(3):
         stage.add(f"job-{n}")

@@ -9,7 +9,7 @@ import pytest
 from hsejobs import codec
 from hsejobs.model import State
 from hsejobs.store import keys
-from hsejobs.watch.alerts import Limits
+from hsejobs.watch.rules import Limits
 from hsejobs_tui import once
 from hsejobs_tui.session.places import QueuePlace
 from tests.support.waiting import redis_ms, tick
