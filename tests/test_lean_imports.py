@@ -33,7 +33,7 @@ def test_psycopg_comes_first_or_meanwhile() -> None:
     for code in (
         "import psycopg, hsejobs.engine, huey.storage; print(huey.storage.psycopg is psycopg)",
         # What another thread imports while Huey is being imported.
-        "import sys; from hsejobs.engine.without_postgres import _Late;"
+        "import sys; from hsejobs.late import _Late;"
         "sys.modules['psycopg'] = _Late('psycopg'); import psycopg.rows; import psycopg;"
         "print(psycopg.rows.dict_row is not None)",
     ):

@@ -6,14 +6,15 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Sequence
-from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+
+from hsejobs.late import late
 
 _METRICS = "opentelemetry.metrics"
 
 
-class _Package(MetaPathFinder):
+class _Package:
     """Finds redis-py's package when it is imported at last; it keeps the submodules it has by then."""
 
     def __init__(self, spec: ModuleSpec, module: ModuleType) -> None:
@@ -33,8 +34,9 @@ def import_redis() -> None:
 
     The package itself imports its asyncio, Cluster and Sentinel clients and all commands. It is imported
     when something imports it, or one of these. Also leaves out the metrics of OpenTelemetry: where they are
-    installed, redis-py imports them for metrics that a program must ask for. Only for programs that run no
-    one else's code in the long run, such as a command or the TUI.
+    installed, redis-py imports them for metrics that a program must ask for; and puts off what it looks up
+    its own version with, which our connections do not tell the server. Only for programs that run no one
+    else's code in the long run, such as a command or the TUI.
     """
     spec = importlib.util.find_spec("redis")
     if spec is None or "redis" in sys.modules or "redis.connection" in sys.modules:
@@ -45,7 +47,8 @@ def import_redis() -> None:
     if metrics is None:
         sys.modules[_METRICS] = None  # type: ignore[assignment]
     try:
-        importlib.import_module("redis.connection")
+        with late("importlib.metadata"):
+            importlib.import_module("redis.connection")
     finally:
         if metrics is None:
             del sys.modules[_METRICS]
