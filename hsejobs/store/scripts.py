@@ -1,4 +1,4 @@
-"""The Lua scripts: one file per transition, assembled and checked when this module is imported.
+"""The Lua scripts: one file per transition, read, checked and assembled when it is first used.
 
 A script consists of the fragments of ``lua/lib`` that its header includes and its own text, with the
 key names inserted. ``Script`` is the typed binding: the names of its arguments must match the file's
@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib.resources import files
+from pathlib import Path
 from typing import TypeVar
 
 from hsejobs.forks import cached_property
@@ -21,7 +21,7 @@ from hsejobs.store.assembly import Fragment, assemble
 Arg = str | bytes | int | float
 T = TypeVar("T")
 
-_LUA = files(__package__) / "lua"
+_LUA = Path(__file__).with_name("lua")
 _HEADER = re.compile(
     r"^-- (KEYS|ARGV|returns|errors|first|include|rare|read only|full server)(?:: ?(.*))?$"
 )
@@ -55,16 +55,15 @@ def _code(text: str) -> str:
 class Script:
     """The binding of one Lua file.
 
-    ``fixed`` are the arguments given once, ``each`` those repeated for every item. Raises TypeError
-    at import when the file's header differs.
+    ``fixed`` are the arguments given once, ``each`` those repeated for every item.
     """
 
     name: str
     fixed: tuple[str, ...] = ()
     each: tuple[str, ...] = ()
 
-    def __post_init__(self) -> None:
-        header = _header(_text(f"{self.name}.lua"))
+    def check(self, header: Mapping[str, str]) -> None:
+        """Raises TypeError unless the header of its file takes these arguments."""
         missing = {"KEYS", "ARGV", "returns", "errors"} - header.keys()
         if missing:
             raise TypeError(f"{self.name}.lua: its header lacks {', '.join(sorted(missing))}")
@@ -79,17 +78,19 @@ class Script:
 
     @cached_property
     def text(self) -> str:
-        """The complete script, as sent to Redis."""
+        """The complete script, as sent to Redis. Raises TypeError when the file's header differs."""
         body = _text(f"{self.name}.lua")
+        header = _header(body)
+        self.check(header)
         fragments = [
             Fragment(name, _code(_text("lib", f"{name}.lua")), lazy=include.endswith("?"))
-            for include in _header(body).get("include", "").split()
+            for include in header.get("include", "").split()
             if (name := include.removesuffix("?"))
         ]
-        code = assemble(fragments, _code(body), _header(body).get("rare", "").split())
-        full = _header(body).get("full server") == "runs"
-        before = "" if self.read_only else _before_writing(code, full=full)
-        for first in reversed(_header(body).get("first", "").split()):
+        code = assemble(fragments, _code(body), header.get("rare", "").split())
+        full = header.get("full server") == "runs"
+        before = "" if "read only" in header else _before_writing(code, full=full)
+        for first in reversed(header.get("first", "").split()):
             before = _first(_code(_text("lib", f"{first}.lua"))) + before
         # A local variable is faster than a field of a global, and scripts call it many times.
         code = (before + code).replace("redis.call(", "call(")
