@@ -9,7 +9,6 @@ from textual.app import App
 
 from hsejobs.errors import InvalidOption
 from hsejobs_tui.screens.base import View
-from hsejobs_tui.session.addresses import address_of, read_address
 from hsejobs_tui.session.browser import Browser
 from hsejobs_tui.session.places import JobPlace, ListPlace, MatchPlace, Place, QueuePlace
 from hsejobs_tui.session.session import Session
@@ -30,6 +29,9 @@ class Visits:
         browser: Browser | None = getattr(self._app, "_driver", None)
         if self._waiting or browser is None or not hasattr(browser, "show_address"):
             return
+        # Only in a browser.
+        from hsejobs_tui.session.addresses import address_of
+
         session = self._session
         shown = (address_of(place, session.window), title_of(place, len(session.alerts)))
         if shown != self._shown:
@@ -41,6 +43,8 @@ class Visits:
         """Moves the window of time to an address, and returns its place; None, with the reason, if
         this session cannot show it.
         """
+        from hsejobs_tui.session.addresses import read_address
+
         session = self._session
         self._waiting = False
         # The browser has this address already: what is shown next becomes the same entry.

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hsejobs.control.actors import Actor
 from hsejobs.errors import InvalidOption
 from hsejobs.masking import mask, scrub, scrub_data, secret_values
 from hsejobs.model import JobRecord, State, iso_time
-from hsejobs.store.circuits import Circuit
-from hsejobs.store.read import JobReader
-from hsejobs.store.registry import QueueInfo
+
+if TYPE_CHECKING:
+    from hsejobs.store.circuits import Circuit
+    from hsejobs.store.read import JobReader
+    from hsejobs.store.registry import QueueInfo
 
 #: The values of ``status`` in a listing.
 STATUSES = (*(state.value for state in State), "paused")

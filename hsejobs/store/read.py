@@ -9,22 +9,23 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hsejobs.errors import JobNotFound
 from hsejobs.model import JobRecord, State, whole_number
 from hsejobs.store import keys, scripts
-from hsejobs.store.feed import Event, entries_of, events_of, flat
 from hsejobs.store.holds import HeldTask, held_tasks
 from hsejobs.store.minutes import Minute, minute_of, pairs, percentile
 from hsejobs.store.pages import WHOLE, Page, PageReader, make_cursor, read_cursor
 from hsejobs.store.records import record_of
 
+if TYPE_CHECKING:
+    from hsejobs.store.feed import Event
+
 #: Minutes over which rates, durations and failure shares are computed.
 WINDOW = 5
 
 __all__ = [
-    "Event",
     "JobReader",
     "Minute",
     "Page",
@@ -212,6 +213,8 @@ class JobReader(PageReader):
 
         Waits up to ``block_ms`` (at most 4000) for an event.
         """
+        from hsejobs.store.feed import entries_of, events_of
+
         key = keys.of(self._base(queue), "events")
         if since == "$":
             newest = self.redis.command("XREVRANGE", key, "+", "-", "COUNT", 1)
@@ -224,6 +227,8 @@ class JobReader(PageReader):
 
     def recent_events(self, queue: str, count: int = 50) -> tuple[str, list[Event]]:
         """The position to continue from, and the last ``count`` events, oldest first."""
+        from hsejobs.store.feed import events_of, flat
+
         key = keys.of(self._base(queue), "events")
         entries = self.redis.command("XREVRANGE", key, "+", "-", "COUNT", count)[::-1]
         found = events_of(queue, [(entry[0], flat(entry[1])) for entry in entries])

@@ -1,20 +1,22 @@
-"""Active alerts by the rules of ``hsejobs.watch.alerts``, and what to do about each."""
+"""Active alerts by the rules of ``hsejobs.watch.rules``, and what to do about each."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hsejobs.store.circuits import Circuit
 from hsejobs.store.crowds import Crowd
 from hsejobs.store.read import QueueStats
 from hsejobs.store.read_live import Snapshot
 from hsejobs.watch.advice import Advice, advise, asleep
 from hsejobs.watch.advice import held_text as tenants_text
-from hsejobs.watch.alerts import CALM_AT, Limits, Reading, readings, server_readings
+from hsejobs.watch.rules import CALM_AT, Limits, Reading, readings, server_readings
 from hsejobs.wording import jobs_wait, verb
 from hsejobs_tui.core.text import duration, held_by, safe, short
+
+if TYPE_CHECKING:
+    from hsejobs.store.circuits import Circuit
 
 #: Rules that need action at any hour, and the failure percentage from which failures do.
 CRITICAL = ("no_worker", "unknown_task", "sealed", "eviction", "memory")

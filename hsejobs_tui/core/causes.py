@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from hsejobs.model import iso_time
-from hsejobs.store.circuits import Circuit
-from hsejobs.store.marks import Mark
 from hsejobs.store.minutes import Minute, percentile
-from hsejobs.store.periods import RETENTION
 from hsejobs.store.read import QueueStats
 from hsejobs.store.read_live import Snapshot
 from hsejobs.watch.advice import DEAD
 from hsejobs_tui.core.past import MINUTE_MS, Past
 from hsejobs_tui.core.source import Held, LiveSource
+
+if TYPE_CHECKING:
+    from hsejobs.store.circuits import Circuit
+    from hsejobs.store.marks import Mark
 
 #: Queues in trouble whose causes are read, and slots of each that are looked at.
 MOST_QUEUES, MOST_SLOTS = 3, 50
@@ -27,8 +28,8 @@ RECENT, RECENT_STEPS = 600_000, 2
 #: ms before an error's first failure in which a deploy may have caused it.
 AFTER_DEPLOY = 15 * 60_000
 HOUR, DAY = 3_600_000, 86_400_000
-#: Minutes of the periods in which an error is looked for before the window, and ms for which they are kept.
-STEP, KEPT = 10, RETENTION[10] * 1000
+#: Minutes of the periods in which an error is looked for before the window.
+STEP = 10
 #: A job seems to hang from this time on (ms), if that is this multiple of the time of 99 % of the runs in
 #: the window; and the runs that tell.
 HANGS, TIMES, ENOUGH = 120_000, 10, 20
@@ -201,7 +202,9 @@ def _burst(source: LiveSource, past: Past, queue: str, now: int) -> Burst | None
 
 def _seen_before(source: LiveSource, past: Past, queue: str, error: str, now: int) -> bool:
     """Whether jobs failed with this error in the day before the window, as far as that is still known."""
-    oldest = max(past.start - DAY, now - KEPT)
+    from hsejobs.store.periods import RETENTION
+
+    oldest = max(past.start - DAY, now - RETENTION[STEP] * 1000)
     if oldest >= past.start:
         return False
     read = source.history(

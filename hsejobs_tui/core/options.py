@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from hsejobs.errors import SettingsError
 from hsejobs.model import check_organization
 from hsejobs.redis_url import check_redis_url
 from hsejobs.settings import Settings, load_settings, redact_url, redis_target
-from hsejobs.watch.alerts import Limits
+from hsejobs.watch.rules import Limits
 
 PROFILES = "profiles.toml"
 THEMES = ("dark", "light", "ansi")
@@ -108,6 +107,8 @@ def _theme() -> str:
 
 
 def _with_profile(options: Options, name: str) -> Options:
+    import tomllib
+
     path = options.home / PROFILES
     try:
         found = tomllib.loads(path.read_text("utf-8"))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from hsejobs.store.marks import Mark
 from hsejobs.wording import counted
 from hsejobs_tui.core.alerts import HOLDS, STYLES, Alert
 from hsejobs_tui.core.causes import Burst, Causes, Filler
@@ -14,6 +13,9 @@ from hsejobs_tui.core.charts import Line, bar, line_chart, moment_text, percent,
 from hsejobs_tui.core.overview import MARKS, Figure, QueueView
 from hsejobs_tui.core.past import Past
 from hsejobs_tui.core.text import duration, one_line, safe
+
+if TYPE_CHECKING:
+    from hsejobs.store.marks import Mark
 
 #: Marks of what changed, and in ASCII.
 _SIGNS = {"deploy": ("▲", "^", "note"), "act": ("•", "*", ""), "alert": ("!", "!", "warn")}

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from hsejobs.model import iso_time
-from hsejobs.store.marks import Mark
 from hsejobs.store.minutes import Minute, percentile
 from hsejobs_tui.core.charts import Value
 from hsejobs_tui.core.source import LiveSource
 from hsejobs_tui.core.time_window import TimeWindow
+
+if TYPE_CHECKING:
+    from hsejobs.store.marks import Mark
 
 MINUTE_MS = 60_000
 #: Steps that are read again: they may not have been over, or not recorded, when they were read.

@@ -6,30 +6,31 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hsejobs.control import history, views
-from hsejobs.control.history import Series
+from hsejobs.control import views
 from hsejobs.errors import JobNotFound, Refused
 from hsejobs.model import JobRecord, State
 from hsejobs.store import keys
-from hsejobs.store.circuits import Circuit, Circuits
 from hsejobs.store.client import RedisClient
 from hsejobs.store.crowds import Crowd, Crowds
-from hsejobs.store.history import Range
-from hsejobs.store.marks import Mark, Marks
-from hsejobs.store.read import Event, JobReader, LastRun
+from hsejobs.store.read import JobReader, LastRun
 from hsejobs.store.read_live import PATIENCE, LiveReader, Snapshot, Window
 from hsejobs.store.registry import QueueInfo, ScheduleInfo
-from hsejobs.store.work import REASON_BYTES
-from hsejobs.store.write import Seen
-from hsejobs_tui.core import groups
 from hsejobs_tui.core.acting import actor_of
 from hsejobs_tui.core.options import Options
 
+# All else is imported by the read that needs it: the first frame is of the snapshot alone.
 if TYPE_CHECKING:
     from hsejobs.control.filters import Filter
     from hsejobs.control.findings import Findings, SlowJob
+    from hsejobs.control.history import History, Series
+    from hsejobs.store.circuits import Circuit
     from hsejobs.store.families import Family
+    from hsejobs.store.feed import Event
+    from hsejobs.store.history import Range
+    from hsejobs.store.marks import Mark
     from hsejobs.store.shares import TenantPage
+    from hsejobs.store.write import Seen
+    from hsejobs_tui.core.groups import Group
 
 #: Maximum number of hits kept for display; counting continues beyond it.
 HITS_KEPT = 5_000
@@ -70,6 +71,8 @@ class Held(NamedTuple):
 
 def circuit_of(reason: str, circuits: Iterable[str]) -> str | None:
     """Which of these circuits the reason of a postponed job names; None for none."""
+    from hsejobs.store.work import REASON_BYTES
+
     code, _, about = reason.partition(" ")
     if code != "circuit_open" or not about:
         return None
@@ -177,9 +180,11 @@ class LiveSource:
             hits.done = step.next is None
             yield hits
 
-    def failures(self) -> Iterator[tuple[dict[str, groups.Group], int, int]]:
+    def failures(self) -> Iterator[tuple[dict[str, Group], int, int]]:
         """Groups the failed jobs of all queues; yields (groups, jobs read, jobs in total)."""
-        found: dict[str, groups.Group] = {}
+        from hsejobs_tui.core import groups
+
+        found: dict[str, Group] = {}
         names = list(self.infos)
         totals = [one.failed for one in self.reader.stats(names, self.org, minutes=0)]
         seen = 0
@@ -208,6 +213,8 @@ class LiveSource:
 
     def circuits(self) -> list[Circuit]:
         """The circuits that failed or were changed in the last day."""
+        from hsejobs.store.circuits import Circuits
+
         found = Circuits(self.redis, self.options.prefix).all(self.org)
         return views.circuits(found, self.actor)
 
@@ -253,12 +260,14 @@ class LiveSource:
         by: str | None = None,
         sums: bool = False,
         **limits: Any,
-    ) -> history.History:
+    ) -> History:
         """What happened in these queues, and the marks; see ``control.history.read`` for the options.
 
         ``sums``: one point with the sums of the whole time. Raises Refused if a session of one
         organization divides it, and InvalidOption.
         """
+        from hsejobs.control import history
+
         moment = history.now(self.redis, self.options.prefix)
         wanted = history.span(moment, start, end, step)
         wanted = wanted.whole() if sums else wanted
@@ -268,7 +277,6 @@ class LiveSource:
 
     def findings(self, queues: Sequence[str], start: int, end: int) -> Findings:
         """What a span (ms) of these queues shows; see ``control.findings``."""
-        # Not needed for the first frame.
         from hsejobs.control.findings import Finder
 
         return Finder(self.redis, self.options.prefix, self.actor).read(queues, start, end)
@@ -287,6 +295,8 @@ class LiveSource:
 
         Raises Forbidden where the session may not see them.
         """
+        from hsejobs.control import history
+
         brief = by is not None
         return history.read(
             self.redis,
@@ -306,6 +316,8 @@ class LiveSource:
         """
         if self.org is not None:
             return []
+        from hsejobs.store.marks import Marks
+
         return Marks(self.redis, self.options.prefix).between(start, end)
 
     def postponed(self, queue: str, most: int) -> tuple[list[str], bool]:
@@ -349,7 +361,7 @@ class LiveSource:
         for event in found:
             jobs = tuple(one for one in event.jobs if self.org in (None, one[1]))
             if jobs:
-                news.append(Event(event.at, event.queue, event.kind, jobs))
+                news.append(feed.Event(event.at, event.queue, event.kind, jobs))
         return position, news, oldest
 
     def _whole(self) -> None:

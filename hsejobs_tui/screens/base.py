@@ -213,7 +213,7 @@ class View(Screen[None]):
         words = [session.options.place]
         count, ms = self._steady(seen.cost)
         words.append(f"{counted(count, 'command')}, {ms:.1f} ms")
-        left, seconds = session.acts.undoable()
+        left, seconds = session.undoable()
         if left:
             words.append(f"u: undo {left:,} ({seconds:.0f} s)")
         sign = " - " if session.options.ascii_only else " · "

@@ -10,13 +10,12 @@ import asyncio
 import gc
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from textual.screen import Screen
 
-from hsejobs.control.acts import ACTS, explain
+from hsejobs import forks
 from hsejobs.errors import JobsError, RedisRefused, RedisUnavailable
-from hsejobs.store.circuits import Circuit
 from hsejobs.store.client import RedisClient
 from hsejobs.store.crowds import Crowd
 from hsejobs.store.read import QueueStats
@@ -34,6 +33,10 @@ from hsejobs_tui.session import allocator
 from hsejobs_tui.session.host import Host
 from hsejobs_tui.session.places import Place
 from hsejobs_tui.session.threads import Threads
+
+if TYPE_CHECKING:
+    from hsejobs.control.acts import Acts
+    from hsejobs.store.circuits import Circuit
 
 T = TypeVar("T")
 #: Seconds between retries while Redis is unavailable.
@@ -53,7 +56,8 @@ class Session:
         self.options = options
         self.redis = RedisClient(options.url, prefix=options.prefix)
         self.source = LiveSource(options, self.redis)
-        self.acts = acts_of(options, self.redis)
+        self._acts: Acts | None = None
+        self._acts_lock = forks.lock()
         self.snapshot: Snapshot | None = None
         self.snapshot_at = 0.0
         self._alerts_of: tuple[Snapshot, list[Circuit], dict[str, Crowd]] | None = None
@@ -116,6 +120,22 @@ class Session:
         iterator, end = iter(steps), object()
         while (step := await self.do(next, iterator, end)) is not end:
             seen(step)
+
+    @property
+    def acts(self) -> Acts:
+        """The session's acts, made by the first thread that asks: the first frame needs none of them."""
+        with self._acts_lock:
+            if self._acts is None:
+                self._acts = acts_of(self.options, self.redis)
+            return self._acts
+
+    @acts.setter
+    def acts(self, acts: Acts) -> None:
+        self._acts = acts
+
+    def undoable(self) -> tuple[int, float]:
+        """As `Acts.undoable`: nothing before the first act."""
+        return (0, 0.0) if self._acts is None else self._acts.undoable()
 
     # -- polling
 
@@ -301,6 +321,8 @@ class Session:
 
     async def confirm(self, act: str, question: Screen[bool], count: int = 1) -> bool:
         """Asks before an act on ``count`` jobs if the table of acts says so; returns whether to go on."""
+        from hsejobs.control.act_table import ACTS
+
         return not ACTS[act].asks(count) or await self.ask(question)
 
     def perform(self, command_id: str) -> None:
@@ -321,6 +343,8 @@ class Session:
         """The text of an error, with what to do; without the address of Redis in a browser."""
         if self.options.viewer is not None and isinstance(error, RedisUnavailable):
             return f"Redis does not answer ({error.code})"
+        from hsejobs.control.progress import explain
+
         return explain(error)
 
 

@@ -14,10 +14,11 @@ from hsejobs.model import JobRecord, State
 from hsejobs.store.circuits import Circuit
 from hsejobs.store.crowds import Crowd
 from hsejobs.store.families import Family
+from hsejobs.store.feed import Event
 from hsejobs.store.history import Range
 from hsejobs.store.marks import Mark
 from hsejobs.store.minutes import Minute
-from hsejobs.store.read import Event, LastRun, QueueStats
+from hsejobs.store.read import LastRun, QueueStats
 from hsejobs.store.read_live import Server, Snapshot, Window
 from hsejobs.store.registry import QueueInfo, ScheduleInfo, TaskInfo
 from hsejobs_tui.app import JobsApp
