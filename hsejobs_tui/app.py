@@ -85,18 +85,21 @@ class JobsApp(App[None]):
         return router.screen_for(ListPlace("overview"))
 
     def on_load(self) -> None:
-        """Installs signal handlers before the terminal mode changes; until then signals kill the process."""
+        """Installs signal handlers before the terminal mode changes; until then signals kill the process.
+
+        Sets the theme, so that the styles are parsed with its colors at once.
+        """
+        mode = "mono" if self.no_color else self.options.theme
+        self.console.push_theme(RichTheme(styles(mode)))
+        self.register_theme(theme(mode))
+        self.theme = f"hsejobs-{mode}"
         loop = asyncio.get_running_loop()
         for signum in self.exit_signals:
             if signal.getsignal(signum) is not signal.SIG_IGN:
                 loop.add_signal_handler(signum, self._on_signal, signum)
 
     def on_mount(self) -> None:
-        """Sets the theme and starts polling."""
-        mode = "mono" if self.no_color else self.options.theme
-        self.console.push_theme(RichTheme(styles(mode)))
-        self.register_theme(theme(mode))
-        self.theme = f"hsejobs-{mode}"
+        """Starts polling."""
         self.set_class(self.options.ascii_only, "-ascii")
         ScrollBar.renderer = _PlainBar if self.options.ascii_only else ScrollBarRender
         self._watch()
@@ -105,6 +108,13 @@ class JobsApp(App[None]):
         self.app_resume_signal.subscribe(self, self._resumed)
         # A terminal that closed is rare, and each look wakes the process.
         self.set_interval(1.0 if self._ended is None else 0.1, self._check_ended)
+
+    def refresh_css(self, animate: bool = True) -> None:
+        """Applies the variables of a theme: before the first screen, there are no styles to parse again."""
+        if self.screen_stack:
+            super().refresh_css(animate)
+        else:
+            self.stylesheet.set_variables(self.get_css_variables())
 
     def on_unmount(self) -> None:
         """Releases the session's threads."""
