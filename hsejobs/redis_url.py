@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, cast, get_args
+from typing import Literal, NamedTuple, cast, get_args
 from urllib.parse import unquote, urlsplit
 
 Scheme = Literal[
@@ -31,8 +31,7 @@ _SENTINEL = ("sentinel_username", "sentinel_password")
 OPTIONS = ("db", "username", "password", *_TLS, *_SENTINEL)
 
 
-@dataclass(frozen=True, slots=True)
-class TLS:
+class TLS(NamedTuple):
     """How the server's certificate is checked, and which client certificate is sent.
 
     Paths are as given. Without ``ca_certs`` the system's certificate authorities are trusted.

@@ -6,7 +6,7 @@ It reads what the TUI reads, in a session with the rights of the token, and acts
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -83,7 +83,7 @@ def _session(request: Request) -> _Session:
     alerts = by_level([*alerts, *circuit_alerts(source.circuits(), keys=False)])
     if options.organization_id is not None:
         # What helps is for operators of all organizations.
-        alerts = [replace(one, todo="") for one in alerts]
+        alerts = [one._replace(todo="") for one in alerts]
     return _Session(source, acts, seen, alerts)
 
 

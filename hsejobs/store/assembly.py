@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _FUNCTION = re.compile(r"(?:local )?function (\w+)\(")
 #: Variables of one layer; the most that a function may use of those around it (Lua's limit is 60).
@@ -17,16 +17,14 @@ _LAYER, _MOST_UPVALUES = 12, 50
 _LOCAL = re.compile(r"local ([\w, ]+?)(?: =|$)", re.M)
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
+class _Block(NamedTuple):
     """A statement of a fragment's top level; ``name`` if it is a local function."""
 
     text: str
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Fragment:
+class Fragment(NamedTuple):
     """The code of one file, without comments."""
 
     name: str

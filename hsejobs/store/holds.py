@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from hsejobs.errors import WrongState
 from hsejobs.model import whole_number
@@ -12,8 +11,7 @@ from hsejobs.store import keys, scripts
 from hsejobs.store.client import RedisClient
 
 
-@dataclass(frozen=True, slots=True)
-class HeldTask:
+class HeldTask(NamedTuple):
     """A task that is held. ``since`` in Redis ms; ``who`` held it, '' in what one organization sees.
 
     ``aside``: how many of its waiting jobs consumers have put aside; those that no claim has come upon yet

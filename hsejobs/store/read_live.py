@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from hsejobs.errors import RedisRefused
 from hsejobs.model import JobRecord, State
@@ -23,8 +23,7 @@ LEASES = 1_000
 PATIENCE = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(NamedTuple):
     """The Redis server, from INFO; memory in bytes. Missing values are '' or 0."""
 
     version: str

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hsejobs.wording import counted, jobs_wait, verb
 
@@ -25,8 +24,7 @@ SHOWN_TASKS = 3
 MEMORY_PERCENT = 85
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """A rule's value for a queue at one time; the alert turns on above ``limit``."""
 
     rule: str
@@ -36,8 +34,7 @@ class Reading:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """The limits for queues from the settings ``JOBS_ALERT_*``; a rule without a limit is disabled."""
 
     waiting: int | None = 100

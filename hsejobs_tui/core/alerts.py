@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hsejobs.store.crowds import Crowd
 from hsejobs.store.read import QueueStats
@@ -36,8 +35,7 @@ KEYS = {
 HOLDS = ("paused", "task_held", "tenant_held")
 
 
-@dataclass(frozen=True, slots=True)
-class Alert:
+class Alert(NamedTuple):
     """One alert. ``level``: critical, warning, note or ended; ``since`` and ``ended`` in ms.
 
     ``peak``: the worst value since it turned on, as `value_text` shows values; None if no process watches

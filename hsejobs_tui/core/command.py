@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 APP = ("app",)
 #: Cursor moves, shown last in the help.
@@ -36,8 +36,7 @@ BELOW = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """A command. ``keys``: comma-separated; the footer shows the first.
 
     ``scopes``: the screens that have it, ``app`` for all. ``writes``: not available when read-only.
@@ -61,8 +60,7 @@ class Command:
     brief: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Rights:
+class Rights(NamedTuple):
     """What a session may do: whether it only reads, is limited to one organization, is a member's."""
 
     read_only: bool = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from hsejobs.errors import SettingsError
 from hsejobs.model import check_organization
@@ -18,8 +19,7 @@ THEMES = ("dark", "light", "ansi")
 FEW_COLORS = ("linux", "vt100", "vt220", "ansi", "xterm-16color", "screen-16color")
 
 
-@dataclass(frozen=True, slots=True)
-class DashboardUser:
+class DashboardUser(NamedTuple):
     """The user of a browser session: user id and role (member, admin, operator) of the token."""
 
     user_id: str

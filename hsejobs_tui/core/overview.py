@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from hsejobs.store.minutes import Minute
@@ -60,7 +60,7 @@ class QueueView:
         """What a row shows of it: equal as long as the row is. Durations count as the text that they are."""
         row, last = self.row, self.stats.window()
         return (
-            replace(row, oldest=None, drain_ms=None),
+            row._replace(oldest=None, drain_ms=None),
             (duration(row.oldest), (row.oldest or 0) > LATE_MS),
             row.drain_ms and duration(row.drain_ms),
             (last.ended, last.failed, last.cancelled),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _MINUTE = 60_000
 #: The lengths, by name, in ms.
@@ -16,8 +16,7 @@ LENGTHS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class TimeWindow:
+class TimeWindow(NamedTuple):
     """A window of time. ``end``: ms since the epoch; None while it ends now and moves with the clock."""
 
     name: str = "1h"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from hsejobs.model import JobRecord, State
 from hsejobs.store.read import QueueStats, percentile
@@ -32,8 +31,7 @@ STATES = (State.WAITING, State.ACTIVE, State.DELAYED, State.COMPLETED, State.FAI
 AHEAD = (State.WAITING, State.DELAYED)
 
 
-@dataclass(frozen=True, slots=True)
-class QueueRow:
+class QueueRow(NamedTuple):
     """One queue of the overview; durations in ms, rates per minute."""
 
     name: str

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from rich.text import Text
 
 from hsejobs_tui.widgets import sorting
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """A column. ``width`` in cells, 0 for the remaining space; hidden below ``above`` cells.
 
     ``wide``: its width when the list is at least ``WIDE`` cells wide; 0 for no change. ``gone``: it says
