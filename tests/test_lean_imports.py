@@ -61,6 +61,18 @@ def test_a_command_imports_of_redis_py_what_it_uses() -> None:
     assert python(code) == "True []"
 
 
+def test_a_program_reads_the_scripts_that_it_runs() -> None:
+    """Not all of them at each start."""
+    code = (
+        "import sys; opened = [];"
+        "sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == 'open' else None);"
+        "from hsejobs.store import scripts;"
+        "print([one for one in opened if one.endswith('.lua')]);"
+        "scripts.KEY.sha; print([one for one in opened if one.endswith('/key.lua')] != [])"
+    )
+    assert python(code).splitlines() == ["[]", "True"]
+
+
 @pytest.mark.parametrize(
     "first", ["redis", "redis.client", "redis.cluster", "redis.asyncio.sentinel"]
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Coroutine
 from typing import Any, ClassVar
 
@@ -29,6 +31,8 @@ from hsejobs_tui.widgets.rows import Rows
 #: What has a size that does not depend on its text, and what is as high as its text has lines.
 FIXED = frozenset(("head", "status", "strip", "shares", "detail", "below", "consumers-head"))
 UNWRAPPED = frozenset(("figures",))
+#: Seconds that a slow read waits for the frame at most: a screen that is closed draws none.
+FRAME = 1.0
 
 
 class View(Screen[None]):
@@ -142,6 +146,11 @@ class View(Screen[None]):
 
     async def poll_slowly(self) -> None:
         """Reads what may be some seconds old, after the frame is drawn: here circuits and whose jobs wait."""
+        drawn = asyncio.Event()
+        self.app.call_after_refresh(drawn.set)
+        # Beside the drawing, in another thread, both would take longer.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(drawn.wait(), FRAME)
         session = self.session
         session.circuits = await session.do(session.source.circuits)
         session.crowds = await session.do(session.source.crowds)

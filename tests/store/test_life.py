@@ -254,6 +254,14 @@ def test_each_script_is_in_the_table_or_moves_nothing() -> None:
     assert moving | OTHERS == {script.name for script in scripts.ALL}
 
 
+def test_each_script_takes_the_arguments_that_its_binding_names() -> None:
+    assert all(len(script.sha) == 40 for script in scripts.ALL)
+    with pytest.raises(TypeError, match="its binding differs"):
+        scripts.Script("key", ("id",)).text  # noqa: B018
+    with pytest.raises(TypeError, match="its header lacks ARGV"):
+        scripts.KEY.check({"KEYS": "", "returns": "", "errors": ""})
+
+
 def test_no_move_is_made_up() -> None:
     """The table has no move twice, so each is in the row that explains it."""
     rows = [move for one in TRANSITIONS for move in one.moves()]

@@ -14,6 +14,8 @@ from rich.color import ANSI_COLOR_NAMES, Color
 from rich.segment import Segment
 from rich.terminal_theme import TerminalTheme
 from textual.app import App
+from textual.color import Color as TextualColor
+from textual.css.stylesheet import Stylesheet
 
 import hsejobs_tui
 from hsejobs_tui.core import colors
@@ -137,6 +139,42 @@ async def test_every_text_has_enough_contrast(
                 await app.pop_screen()
             app.session.outage = None
             await settle(pilot)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("mode", ["dark", "light", "mono", "ansi"])
+async def test_the_styles_are_parsed_once_with_the_colors_of_the_theme(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    """To parse them again takes as long as to draw the first frame."""
+    again, reparse = [], Stylesheet.reparse
+
+    def watched(sheet: Stylesheet) -> None:
+        again.append(sheet)
+        reparse(sheet)
+
+    monkeypatch.setattr(Stylesheet, "reparse", watched)
+    if mode == "mono":
+        monkeypatch.setenv("NO_COLOR", "1")
+    app = frozen_app(tmp_path, theme="dark" if mode == "mono" else mode)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await settle(pilot)
+        assert again == []
+        theme = app.current_theme
+        assert (theme.name, theme.dark, theme.ansi) == (
+            f"hsejobs-{mode}",
+            mode != "light",
+            mode == "ansi",
+        )
+        assert app.has_class("-light-mode" if mode == "light" else "-dark-mode")
+        head = app.screen.query_one("#head").styles.background
+        assert head == TextualColor.parse(app.theme_variables["panel"])
+        # Another theme later has its colors everywhere.
+        app.theme = "textual-light"
+        await settle(pilot)
+        assert len(again) == 1
+        head = app.screen.query_one("#head").styles.background
+        assert head == TextualColor.parse(app.theme_variables["panel"])
 
 
 #: The 16 colors of xterm and of the PC's text mode, from black to bright white.

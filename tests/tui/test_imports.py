@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,34 @@ NEVER = (
 )
 #: Not before something needs it: what the first frame imports is also time until it is seen.
 LATER = ("ctypes", "textual.widgets._text_area", "hsejobs_tui.dialogs", "hsejobs_tui.flows")
+#: Only with the first act, the first slow read, a search, a profile or in a browser: the first frame is drawn
+#: without them. Of redis-py's imports, what it looks up its own version with.
+AFTER = (
+    *("hsejobs.control.acts", "hsejobs.control.audit", "hsejobs.control.filters"),
+    *("hsejobs.control.history", "hsejobs.control.making", "hsejobs.control.progress"),
+    *("hsejobs.store.circuits", "hsejobs.store.feed", "hsejobs.store.history"),
+    *("hsejobs.store.marks", "hsejobs.store.periods", "hsejobs.store.recording"),
+    *("hsejobs.store.work", "hsejobs.store.write", "hsejobs.watch.alerts", "hsejobs.watch.logs"),
+    *("hsejobs_tui.core.groups", "hsejobs_tui.session.addresses"),
+    *("importlib.metadata", "email", "tomllib"),
+)
+#: Ends with what was imported when the first figures were drawn.
+DRAWN = """
+import sys
+before = set(sys.modules)
+from hsejobs.store.lean import import_redis
+import_redis()
+from hsejobs_tui.app import JobsApp
+from hsejobs_tui.core.options import load
+redraw = JobsApp.redraw
+def first(app):
+    redraw(app)
+    if app.session.snapshot is not None:
+        print(*sorted(set(sys.modules) - before), file=sys.__stdout__)
+        app.exit()
+JobsApp.redraw = first
+JobsApp(load()).run(headless=True)
+"""
 #: Opens every numbered screen, a queue, a job and its help.
 SCREENS = b"234567891\r\r?"
 
@@ -75,6 +105,19 @@ def test_the_first_frame_imports_nothing_that_it_does_not_show(stage: Stage, err
     # The command that ends it has a question for `hsejobs up`.
     asked = {"hsejobs_tui.dialogs", "hsejobs_tui.dialogs.questions"}
     assert unwanted(found - asked, (*NEVER, *LATER)) == []
+
+
+def test_the_first_figures_are_drawn_before_what_only_later_reads_and_acts_need(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.add("job-1")
+    monkeypatch.setenv("QUEUE_REDIS_URL", stage.url)
+    monkeypatch.setenv("QUEUE_REDIS_PREFIX", "t")
+    command = [sys.executable, "-c", DRAWN]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    found = set(done.stdout.split())
+    assert {"hsejobs_tui.screens.overview", "hsejobs.store.read_live"} <= found
+    assert unwanted(found, (*NEVER, *LATER, *AFTER)) == []
 
 
 def test_one_frame_as_text_imports_no_toolkit(stage: Stage, errors: Path) -> None:
