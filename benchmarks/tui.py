@@ -118,6 +118,8 @@ def program(url: str) -> Iterator[tuple[int, int]]:
         "COLUMNS": "120",
         "LINES": "36",
     }
+    # Of installed modules only; without it, each start would compile all of a working tree's.
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
     with subprocess.Popen(
         [sys.executable, "-m", "hsejobs_tui"],
         stdin=follower,
