@@ -21,6 +21,7 @@ from hsejobs.engine.runtime import runtime
 from hsejobs.errors import JobsError
 from hsejobs.model import RESERVED_QUEUE_NAMES
 from hsejobs.services.alerts import Watcher
+from hsejobs.store import scripts
 from hsejobs.watch import logs
 from hsejobs_http import (
     auditing,
@@ -57,6 +58,7 @@ def create_app() -> Any:
     """Creates the ASGI application. Raises SettingsError, also when there is no key for tokens."""
     shared = runtime()
     logs.configure(shared.settings.log_level, shared.settings.log_format)
+    scripts.keep()
     shim_state = Shim(shared)
 
     @contextlib.asynccontextmanager

@@ -19,6 +19,7 @@ from hsejobs.engine.slots import Slot
 from hsejobs.engine.workers import YIELD_TIME, WorkerSupervision
 from hsejobs.errors import JobsError
 from hsejobs.model import new_job_id
+from hsejobs.store import scripts
 from hsejobs.watch import logs
 from hsejobs.watch.metrics_server import MetricsServer
 
@@ -38,6 +39,7 @@ class JobConsumer(WorkerSupervision):
         logs.configure(settings.log_level, settings.log_format)
         # Again: the application's modules may have set a tracer provider.
         tracing.start()
+        scripts.keep()
         self.pid = os.getpid()
         self.worker_id = f"{os.uname().nodename[:40]}:{os.getpid()}:{new_job_id()[-5:]}".replace(
             " ", "-"

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from hsejobs import forks, tracing
 from hsejobs.forks import cached_property
 from hsejobs.settings import Settings, load_settings, redis_target
+from hsejobs.store import scripts
 from hsejobs.store.client import RedisClient
 from hsejobs.store.read import JobReader
 from hsejobs.store.write import JobWriter
@@ -35,6 +36,7 @@ class Runtime:
     @cached_property
     def writer(self) -> JobWriter:
         """Performs all writes except those of workers."""
+        scripts.keep()
         return JobWriter(self.redis, self.prefix)
 
     @cached_property

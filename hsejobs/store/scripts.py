@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,8 +32,17 @@ _READING = frozenset({"EXISTS", "HMGET", "MGET", "ZRANGE", "ZRANGEBYSCORE"})
 _CALL = re.compile(r"\b(?:redis\.p?call|soft)\('([A-Z]+)'")
 
 
+@cache
 def _text(*parts: str) -> str:
     return _LUA.joinpath(*parts).read_text(encoding="utf-8")
+
+
+def keep() -> None:
+    """Reads all files now, for a program that runs for long: its scripts are those of its own release, also
+    when another one is installed over it meanwhile.
+    """
+    for path in _LUA.glob("**/*.lua"):
+        _text(*path.relative_to(_LUA).parts)
 
 
 def _header(text: str) -> dict[str, str]:

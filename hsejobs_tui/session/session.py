@@ -16,6 +16,7 @@ from textual.screen import Screen
 
 from hsejobs import forks
 from hsejobs.errors import JobsError, RedisRefused, RedisUnavailable
+from hsejobs.store import scripts
 from hsejobs.store.client import RedisClient
 from hsejobs.store.crowds import Crowd
 from hsejobs.store.read import QueueStats
@@ -205,6 +206,8 @@ class Session:
     async def _slow_once(self) -> None:
         began = self.now()
         try:
+            if not self._slow_due:
+                await self.read(scripts.keep)
             await self._host.poll_slowly()
             self._slow_error = ""
             self.redraw()
