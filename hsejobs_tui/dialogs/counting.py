@@ -87,32 +87,38 @@ class Counted(Confirm):
             how = "The count was interrupted. "
             how += "Enter uses the count so far; Esc cancels." if count else "Esc cancels."
         those = counted(count, self.noun) + self.which
-        self._show(f"{self.act} {those}, so far?", how, "Count so far (Enter)", count == 0)
+        self._show(f"{self.act} {those}, so far?", how, disabled=count == 0)
 
     def _fix(self, *, every: bool) -> None:
         self.fixed, self._fixed_at = tuple(self.counting.bound), monotonic()
         count = len(self.fixed)
-        yes = "Yes (Enter)" if self.typed else "Yes (y)"
         if not count:
-            self._show(f"There are no {self.noun}s{self.which}.", "Esc cancels.", yes, True)
+            self._show(f"There are no {self.noun}s{self.which}.", "Esc cancels.", disabled=True)
             return
         those = all_of(count, self.noun) if every else f"the first {counted(count, self.noun)}"
         title = f"{self.act} {those}{self.which}?"
         if not self.typed:
             self.count = count
-            self._show(title, f"{NOTE.format(count=count)} {self.digits}".strip(), yes, False)
+            note = f"{NOTE.format(count=count)} {self.digits}".strip()
+            self._show(title, note, disabled=False)
             if self._entered == str(count):
                 self.confirm()
             return
         self.typed = str(count)
-        self._show(title, f"Type {count} to continue, Esc to cancel.", yes, True)
+        self._show(title, f"Type {count} to continue, Esc to cancel.", disabled=True)
         if self._entered == self.typed:
             self.confirm()
 
     @property
+    def labels(self) -> tuple[str, str]:
+        """While the count grows, Enter is about it."""
+        yes, no = super().labels
+        return ("Count so far (Enter)" if self.fixed is None else yes), no
+
+    @property
     def first(self) -> str:
-        """Without a text field, nothing: Enter is about the count."""
-        return super().first if self.writes else "#nothing"
+        """Unless the count must be typed, nothing: Enter is about the count."""
+        return super().first if self.typed else "#nothing"
 
     def _type(self, digits: str) -> None:
         """While it counts, the number is kept without being shown: the note says something else."""
@@ -136,14 +142,11 @@ class Counted(Confirm):
         elif self.counting.bound:
             self._fix(every=False)
 
-    def _show(self, title: str, note: str, yes: str, disabled: bool) -> None:
+    def _show(self, title: str, note: str, *, disabled: bool) -> None:
         self.query_one(".title", Static).update(safe(title))
         self.query_one("#note", Static).update(note)
-        button = self.query_one("#yes", Button)
-        button.disabled = disabled
-        if str(button.label) != yes:
-            button.label = yes
-            button.refresh(layout=True)
+        self.query_one("#yes", Button).disabled = disabled
+        self.name_buttons()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Enables the button when the text matches, or while there is a count to fix."""

@@ -18,8 +18,10 @@ from hsejobs_tui.core.text import safe
 from hsejobs_tui.session.session import session_of
 from hsejobs_tui.widgets.typing import Line
 
-#: What is said where y is enough, and the count may be typed.
+#: What is said where y is enough, and the count may be typed; and above the field of a reason.
 NOTE = "y continues, or {count} and Enter; Esc cancels."
+WHY = "Reason, kept with the job (optional): Tab, or just write it."
+WHY_TYPED = "Reason, kept with the job (optional): Tab."
 #: Checks a reason that was typed; raises InvalidOption for one that is refused.
 Check = Callable[[str], str | None]
 
@@ -27,8 +29,9 @@ Check = Callable[[str], str | None]
 class Confirm(ModalScreen[bool]):
     """Asks yes or no; with ``typed``, that text must be typed to confirm.
 
-    With ``count``, that number and Enter may be typed in place of y. With ``check``, also asks for a reason,
-    which may be left out; ``reason`` is what ``check`` returned.
+    With ``count``, that number and Enter may be typed in place of y. With ``check``, a reason may be written,
+    too; ``reason`` is what ``check`` returned. The first key answers, as in every question: y and n are
+    letters of the reason once it was begun, by Tab or another letter.
     """
 
     AUTO_FOCUS: ClassVar[str | None] = ""
@@ -52,8 +55,6 @@ class Confirm(ModalScreen[bool]):
         self.count, self.digits = count, ""
         self.heading, self.text, self.typed, self.check = title, text, typed, check
         self.reason: str | None = None
-        #: Whether the question has a text field, in which y and n are letters.
-        self.writes = bool(typed) or check is not None
         self.note = f"Type {typed} to continue, Esc to cancel." if typed else ""
         if count:
             self.note = NOTE.format(count=count)
@@ -62,20 +63,40 @@ class Confirm(ModalScreen[bool]):
         with Vertical(classes="dialog"):
             yield Static(safe(self.heading, lines=True), classes="title", markup=False)
             yield Static(safe(self.text, lines=True), markup=False)
-            if self.check is not None:
-                yield Static("Reason, kept with the job (optional):", id="why", markup=False)
-                yield Line(id="reason", corrects=True)
             if self.note:
                 yield Static(self.note, id="note", markup=False)
             if self.typed:
                 yield Line(id="typed")
+            if self.check is not None:
+                yield Static(WHY_TYPED if self.typed else WHY, id="why", markup=False)
+                yield Line(id="reason", corrects=True)
             with Horizontal(classes="buttons"):
-                label = "Yes (Enter)" if self.writes else "Yes (y)"
-                yield Button(label, id="yes", compact=True, disabled=bool(self.typed))
-                yield Button("No (Esc)" if self.writes else "No (n, Esc)", id="no", compact=True)
+                yes, no = self.labels
+                yield Button(yes, id="yes", compact=True, disabled=bool(self.typed))
+                yield Button(no, id="no", compact=True)
+
+    @property
+    def labels(self) -> tuple[str, str]:
+        """What the buttons say: the keys that answer now."""
+        if self.typed or isinstance(self.focused, Input):
+            return "Yes (Enter)", "No (Esc)"
+        return "Yes (y)", "No (n, Esc)"
+
+    def on_descendant_focus(self) -> None:
+        """In a field, y and n are letters."""
+        self.name_buttons()
+
+    def name_buttons(self) -> None:
+        """Says which keys answer now."""
+        for name, label in zip(("#yes", "#no"), self.labels, strict=True):
+            button = self.query_one(name, Button)
+            if str(button.label) != label:
+                button.label = label
+                # A new label alone does not resize the button.
+                button.refresh(layout=True)
 
     def on_mount(self) -> None:
-        """Focuses the safe answer, or the first text field: any key may be a letter of its text."""
+        """Focuses the safe answer, or the text that must be typed."""
         for one in self.query(self.first).results(Widget):
             one.focus()
             break
@@ -83,13 +104,30 @@ class Confirm(ModalScreen[bool]):
     @property
     def first(self) -> str:
         """What has the focus at first: nothing where a number may be typed, which Enter confirms."""
-        return "Input" if self.writes else "#nothing" if self.count else "#no"
+        return "#typed" if self.typed else "#nothing" if self.count else "#no"
 
     def on_key(self, event: events.Key) -> None:
-        """Collects the digits of the count."""
-        if self.count and not self.writes and (event.character or "").isdecimal():
+        """Collects the digits of the count, or begins the reason."""
+        letter = event.character or ""
+        if isinstance(self.focused, Input) or letter in ("y", "n", " "):
+            return
+        if self.check is not None and not self.typed and event.is_printable:
             event.stop()
-            self._type(self.digits + str(event.character))
+            self._write(letter)
+        elif self.count and not self.typed and letter.isdecimal():
+            event.stop()
+            self._type(self.digits + letter)
+
+    def on_paste(self, event: events.Paste) -> None:
+        """A text that is pasted is a reason, and answers nothing."""
+        if self.check is not None and not self.typed and not isinstance(self.focused, Input):
+            event.stop()
+            self._write(event.text.partition("\n")[0])
+
+    def _write(self, text: str) -> None:
+        field = self.query_one("#reason", Input)
+        self.set_focus(field)
+        field.insert_text_at_cursor(text)
 
     def _type(self, digits: str) -> None:
         self.digits = digits[: len(str(self.count))]
@@ -132,15 +170,12 @@ class Confirm(ModalScreen[bool]):
             self.query_one("#yes", Button).disabled = event.value.strip() != self.typed
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Confirms if the text matches; after the reason goes on to the text that must be typed."""
-        if event.input.id == "reason" and self.typed:
-            field = self.query_one("#typed", Input)
-            if event.value.strip() == self.typed:
-                # The count was meant: most of these questions have no other field.
-                event.input.value, field.value = "", event.value
-            field.focus()
-        elif event.input.id == "reason" or event.value.strip() == self.typed:
+        """Confirms, unless a text must be typed that does not match: the reason leads back to it."""
+        typed = self.query_one("#typed", Input) if self.typed else None
+        if typed is None or typed.value.strip() == self.typed:
             self.confirm()
+        elif event.input is not typed:
+            typed.focus()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         if event.button.id == "yes":

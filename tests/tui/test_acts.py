@@ -18,6 +18,7 @@ from hsejobs.store.registry import QueueInfo, ScheduleInfo, TaskInfo
 from hsejobs_tui.app import JobsApp
 from hsejobs_tui.core.options import load
 from hsejobs_tui.dialogs.editor import Editor
+from hsejobs_tui.dialogs.questions import Confirm
 from hsejobs_tui.screens.job import JobView
 from hsejobs_tui.screens.queue import QueueView
 from tests.tui.conftest import Stage
@@ -182,19 +183,24 @@ async def test_cancel_asks_for_a_reason(stage: Stage) -> None:
         await until(pilot, lambda: app.session.snapshot is not None, "the queues")
         await app.push_screen(JobView("mail", "runs"))
         await shows(pilot, "active")
-        # Every key is a letter of the reason, except those that refuse and confirm.
-        await pilot.press("K")
-        await shows(pilot, "Cancel job runs?", "Reason, kept with the job")
-        await pilot.press(*"yn", "escape", "K")
-        await shows(pilot, "Cancel job runs?")
+        # Another letter than y and n begins the reason, in which these are letters, too.
+        for refused in ("n", "enter", "escape"):
+            await pilot.press("K")
+            await shows(pilot, "Cancel job runs?", "Reason, kept with the job", "Yes (y)")
+            await pilot.press(refused)
+            await until(pilot, lambda: not isinstance(app.screen, Confirm), refused)
+        await pilot.press("K", *"by", "escape", "K")
+        await shows(pilot, "Cancel job runs?", "Yes (y)")
         assert stage.reader.job("mail", "runs").cancel is None
-        await pilot.press(*"wrong month", "enter")
+        await pilot.press(*"wrong month")
+        await shows(pilot, "wrong month", "Yes (Enter)")
+        await pilot.press("enter")
         await shows(pilot, "cancelled job runs", "requested", "wrong month")
         await app.push_screen(QueueView("mail", State.DELAYED))
         await shows(pilot, "job-2")
         await pilot.press("space", "space", "K")
         await shows(pilot, "Cancel 2 jobs?", "Type 2")
-        await pilot.press(*"all wrong", "enter", "2", "enter")
+        await pilot.press("y", "enter", "backspace", "tab", *"all wrong", "enter", "2", "enter")
         await shows(pilot, "cancelled 2 of 2")
         # All that match: the reason is asked for too, and one that is refused does not close the question.
         stage.add("late-1", delay=7_200_000)

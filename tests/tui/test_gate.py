@@ -265,3 +265,54 @@ async def test_a_question_that_opens_has_the_focus_before_a_key_comes(stage: Sta
         await until(pilot, lambda: isinstance(app.screen, Confirm), "the question")
         await settle(pilot)
         assert app.screen.query_one(Input).value == "mail"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("keys", "reason"),
+    [
+        # The first key answers, in every question; nothing that comes after another letter does.
+        ("Ky", ""),
+        ("Kby mistake\r", "by mistake"),
+        ("K\tyes, by ann\r", "yes, by ann"),
+        ("Kn", None),
+        ("K\r", None),
+        ("Kjjy", None),
+        ("K y\x1b", ""),
+    ],
+)
+async def test_a_burst_into_the_question_of_a_cancel(
+    stage: Stage, keys: str, reason: str | None
+) -> None:
+    stage.add("job-1", delay=7_200_000)
+    app = stage.app()
+    async with app.run_test(notifications=True) as pilot:
+        await shows(pilot, "mail")
+        await app.push_screen(JobView("mail", "job-1"))
+        await shows(pilot, "delayed")
+        burst(app, keys)
+        await settle(pilot)
+        if reason is not None:
+            await until(pilot, lambda: stage.counts()["failed"] == 1, "the cancel")
+            cancel = stage.reader.job("mail", "job-1").cancel
+            assert cancel is not None
+            assert (cancel["reason"] or "") == reason
+        else:
+            assert stage.counts()["delayed"] == 1
+
+
+@pytest.mark.anyio
+async def test_a_paste_into_the_question_of_a_cancel_is_a_reason(stage: Stage) -> None:
+    from textual import events
+
+    stage.add("job-1", delay=7_200_000)
+    app = stage.app()
+    async with app.run_test(notifications=True) as pilot:
+        await shows(pilot, "mail")
+        await app.push_screen(JobView("mail", "job-1"))
+        await shows(pilot, "delayed")
+        burst(app, "K")
+        app._driver.process_message(events.Paste("yes, as ann said\nand bob"))  # type: ignore[union-attr]
+        await shows(pilot, "yes, as ann said", "Yes (Enter)")
+        assert stage.counts()["delayed"] == 1
+        assert app.screen.query_one(Input).value == "yes, as ann said"

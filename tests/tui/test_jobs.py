@@ -247,7 +247,7 @@ async def test_a_running_job_is_cancelled(stage: Stage) -> None:
     stage.claim()
     async with opened(stage, "enter", "K") as pilot:
         await shows(pilot, "Cancel job job-1?")
-        await pilot.press("enter")
+        await pilot.press("y")
         await says(pilot, "cancelled job job-1")
     assert stage.reader.job("mail", "job-1").cancel is not None
 

@@ -210,7 +210,7 @@ async def follow(operator: Operator) -> None:
 
 async def cancel(operator: Operator) -> None:
     """Cancel a job that runs."""
-    await operator.press("3", "K", "enter")
+    await operator.press("3", "K", "y")
     await operator.sees("cancelling")
     [done] = [one for one in entries(operator.client, "t", ["crm-sync"]) if one.act == "cancel"]
     assert operator.reader.job("crm-sync", done.ids[0]).cancel is not None

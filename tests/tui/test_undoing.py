@@ -67,7 +67,8 @@ async def test_a_retry_that_has_begun_cannot_be_undone_and_a_newer_removal_goes_
     assert stage.counts()["active"] == 2
 
 
-async def test_the_count_typed_where_the_reason_is_asked_for_is_the_count(stage: Stage) -> None:
+async def test_the_count_comes_first_where_a_reason_may_be_written(stage: Stage) -> None:
+    """As in every question that asks for a count."""
     for n in range(2):
         stage.add(f"job-{n}", delay=7_200_000)
     app = stage.app()
@@ -77,7 +78,7 @@ async def test_the_count_typed_where_the_reason_is_asked_for_is_the_count(stage:
         await shows(pilot, "job-1")
         await pilot.press("space", "space", "K")
         await shows(pilot, "Cancel 2 jobs?", "Reason", "Type 2")
-        await pilot.press("2", "enter")
+        await pilot.press("2")
         fields = {one.id: one.value for one in app.screen.query(Input)}
         assert fields == {"reason": "", "typed": "2"}
         await pilot.press("enter")

@@ -85,7 +85,7 @@ async def test_a_running_job_is_cancelled_with_three_keys(stage: Stage) -> None:
     app = stage.app()
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await shows(pilot, "mail")
-        await pilot.press("3", "K", "enter")
+        await pilot.press("3", "K", "y")
         await until(pilot, lambda: bool(stage.reader.job("mail", "old").cancel), "the cancel")
         await shows(pilot, "cancelling")
 
