@@ -93,7 +93,7 @@ def _of_waiting(rule: str, stats: QueueStats, crowd: Crowd, *, quiet: bool) -> A
         why = "all workers are quiet"
         return Advice(f"{why}; {cause}" if cause else why, "wake one{workers}")
     if crowd.floods and rule != "backlog_full":
-        return Advice(cause, "hold or limit it{tenants}, or add workers")
+        return Advice(cause, "hold{hold} or limit it{tenants}, or add workers")
     return Advice(cause, TODO[rule]) if cause else None
 
 

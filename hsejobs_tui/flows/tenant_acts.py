@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from hsejobs.control import sharing
 from hsejobs.control.sharing import KEEP, QueueTenant
 from hsejobs.errors import JobsError
-from hsejobs.wording import counted
+from hsejobs.wording import jobs_wait
 from hsejobs_tui.core.tenants import TenantRow
 from hsejobs_tui.core.text import safe
 from hsejobs_tui.session.session import Session
@@ -18,22 +20,22 @@ async def hold(session: Session, row: TenantRow) -> bool:
     """
     if (owner := _owner(session, row)) is None:
         return False
-    held = row.held
-    queues = held or list(row.now)
-    done, failed = await _set(
-        session, owner, {queue: row.now[queue] for queue in queues}, paused=not held
-    )
-    if done:
-        waiting = sum(row.now[queue].waiting for queue in done)
-        where = ", ".join(done)
-        text = (
-            f"let {safe(owner, 40)} go in {where}"
-            if held
-            else f"holds {safe(owner, 40)} in {where}: {counted(waiting, 'waiting job')} stay; H lets it go"
-        )
-        session.show_message(text)
-    _report(session, failed)
+    queues = row.held or list(row.now)
+    await set_held(session, owner, {queue: row.now[queue] for queue in queues}, held=not row.held)
     return True
+
+
+async def set_held(
+    session: Session, owner: str, queues: Mapping[str, QueueTenant], *, held: bool
+) -> None:
+    """Holds an organization in these queues, or lets it go, unless it changed since it was shown."""
+    done, failed = await _set(session, owner, queues, paused=held)
+    if done:
+        where, name = ", ".join(done), safe(owner, 40)
+        waits = jobs_wait(sum(queues[queue].waiting for queue in done))
+        text = f"{name} is held in {where}: its running jobs finish, {waits}; H lets it go"
+        session.show_message(text if held else f"{name} is let go in {where}; {waits}")
+    _report(session, failed)
 
 
 async def edit(session: Session, row: TenantRow) -> bool:
@@ -67,7 +69,7 @@ def _owner(session: Session, row: TenantRow) -> str | None:
 async def _set(
     session: Session,
     owner: str,
-    queues: dict[str, QueueTenant],
+    queues: Mapping[str, QueueTenant],
     *,
     weight: int = KEEP,
     limit: int | None = KEEP,

@@ -165,16 +165,10 @@ class Alerts(View):
             await queue_acts.pause(self.session, queue)
 
     async def do_hold(self) -> None:
-        """Holds a task of the alert's queue; or lets it go, or the organization that is held."""
+        """Holds a task or an organization in the alert's queue; or lets go what is held."""
         from hsejobs_tui.flows.holding import hold
 
-        queue = self._target[1]
-        crowd = self.session.crowds.get(queue)
-        await hold(
-            self.session,
-            queue,
-            organization_id=crowd.held[0].name if crowd and crowd.held else None,
-        )
+        await hold(self.session, self._target[1])
 
 
 def _what(one: Alert) -> str:

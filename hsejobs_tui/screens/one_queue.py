@@ -29,11 +29,16 @@ class OneQueue(View):
             await queue_acts.pause(self.session, self.queue)
 
     async def do_hold(self) -> None:
-        """Holds a task of the queue, or lets it go."""
+        """Holds a task of the queue or an organization there, or lets it go."""
         from hsejobs_tui.flows.holding import hold
 
         if self.queue is not None:
-            await hold(self.session, self.queue)
+            await hold(self.session, self.queue, busy=self.busy)
+
+    @property
+    def busy(self) -> str | None:
+        """The organization that the screen says keeps the queue busy, if it says so."""
+        return None
 
     async def do_clean(self) -> None:
         from hsejobs_tui.flows import queue_acts

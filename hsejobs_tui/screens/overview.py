@@ -309,6 +309,12 @@ class Overview(OneQueue):
     def do_open(self) -> None:
         """Opens the queue's jobs, those first that its trouble is about."""
         if self.rows.key == QUIET:
+    @property
+    def busy(self) -> str | None:
+        """Who fills the slots, as what to do says."""
+        filler = self._causes.fillers.get(self.queue or "")
+        return filler.organization if filler is not None else None
+
             self._unfolded = not self._unfolded
             self.draw()
         elif self.queue is not None and self.session.snapshot is not None:

@@ -134,7 +134,7 @@ async def test_who_floods_is_the_cause_and_a_hold_is_not_forgotten(stage: Stage)
     app = stage.app()
     async with app.run_test(size=(100, 30), notifications=True) as pilot:
         await shows(
-            pilot, "mail: 160 jobs wait", "org-7 has 62 % of what waits", "hold or limit it"
+            pilot, "mail: 160 jobs wait", "org-7 has 62 % of what waits", "hold (H) or limit it (8)"
         )
         shares.set("mail", "org-7", paused=True)
         await shows(pilot, "org-7 is held, 100 jobs of it wait", "let it go (8, H)")

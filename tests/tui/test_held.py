@@ -6,8 +6,13 @@ import re
 
 import pytest
 
+from hsejobs.store import registry
 from hsejobs.store.holds import Holds
+from hsejobs.store.registry import QueueInfo
 from hsejobs.store.shares import Shares
+from hsejobs.store.write import NewJob
+from hsejobs_tui.core.causes import Filler
+from hsejobs_tui.screens.overview import Overview
 from tests.support.waiting import tick
 from tests.tui.conftest import Stage
 from tests.tui.driving import ALL, shows
@@ -79,9 +84,71 @@ async def test_a_held_organization_is_let_go_from_its_alert(stage: Stage) -> Non
         )
         await pilot.press("H")
         await shows(pilot, "Let the organization org-7 go: held by ann")
-        await pilot.press("down", "enter")
+        await pilot.press("enter")
         await says(pilot, "org-7 is let go in mail")
     assert not shares.get("mail", "org-7").paused
+
+
+@pytest.mark.parametrize("keys", [(), ("5",)], ids=["overview", "alerts"])
+async def test_who_floods_is_held_from_where_it_is_read(
+    stage: Stage, keys: tuple[str, ...]
+) -> None:
+    """The screen names the organization and the key: the first choice is that organization."""
+    registry.save(stage.redis, "t", QueueInfo("crm"))
+    for n in range(160):
+        stage.add(f"job-{n}", org="org-7" if n % 4 else f"other-{n % 3}")
+    for n in range(20):
+        job = NewJob(f"job-{n}", "m.send", b"{}", 3, 1, 0, 0, organization_id="org-7", nonce="n")
+        stage.writer.add("crm", job)
+    shares = Shares(stage.redis, "t")
+    async with opened(stage, *keys, size=(100, 30)) as pilot:
+        await shows(pilot, "org-7 has 75 %", "hold (H) or limit it (8)")
+        await pilot.press("H")
+        await shows(
+            pilot,
+            "1 Hold the organization org-7: 0 run, 120 jobs wait",
+            "2 Hold the organization org-7 in mail, crm: 0 run, 140 jobs wait",
+            "Hold the task send",
+            "Hold the organization other-",
+        )
+        # Someone held it and let it go, with another limit: that was not shown.
+        shares.set("mail", "org-7", limit=3)
+        await pilot.press("1")
+        await says(pilot, "settings of org-7 changed since they were shown")
+        assert not shares.get("mail", "org-7").paused
+        await pilot.press("H", "1")
+        await says(
+            pilot, "org-7 is held in mail: its running jobs finish, 120 jobs wait; H lets it"
+        )
+        assert shares.get("mail", "org-7").paused
+        assert not shares.get("crm", "org-7").paused
+        await shows(pilot, "org-7 is held")
+        await pilot.press("H")
+        await shows(pilot, "1 Let the organization org-7 go: held by")
+        await pilot.press("1")
+        await says(pilot, "org-7 is let go in mail")
+        await pilot.press("H", "2")
+        await says(pilot, "org-7 is held in mail, crm")
+    assert shares.get("crm", "org-7").paused
+
+
+async def test_who_fills_the_slots_is_offered_too(stage: Stage) -> None:
+    """What to do names it although little waits."""
+    shares = Shares(stage.redis, "t")
+    stage.add("slow", org="org-9")
+    async with opened(stage) as pilot:
+        screen = pilot.app.screen
+        assert isinstance(screen, Overview)
+        screen._causes.fillers["mail"] = Filler(1, 1, 1, "org-9", "m.send")
+        await pilot.press("H")
+        await shows(pilot, "1 Hold the organization org-9: 0 run, 1 job waits", "2 Hold the task")
+        await pilot.press("escape")
+        # A job's own task comes first.
+        await pilot.press("enter", "H")
+        await shows(pilot, "1 Hold the task", "2 Hold the organization org-9")
+        await pilot.press("2")
+        await says(pilot, "org-9 is held in mail")
+    assert shares.get("mail", "org-9").paused
 
 
 def test_one_frame_says_what_is_held(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:

@@ -320,7 +320,7 @@ async def test_a_hold_does_what_its_question_said(stage: Stage) -> None:
         # A colleague held it meanwhile: the answer does not let it go.
         shares.set("mail", "org-1", paused=True)
         await pilot.press("2")
-        await says(pilot, "org-1 is held in mail; 1 job waits")
+        await says(pilot, "settings of org-1 changed since they were shown")
         assert shares.get("mail", "org-1").paused
         await shows(pilot, "(tenant_paused)")
         await pilot.press("H")

@@ -19,6 +19,7 @@ from tests.tui.conftest import Stage
 from tests.tui.driving import settle, shows, text_of, until
 from tests.tui.past import period
 from tests.tui.test_gate import burst
+from tests.tui.test_jobs import says
 
 pytestmark = pytest.mark.anyio
 
@@ -51,12 +52,13 @@ async def test_which_tenant_floods_us_and_stop_it(flooded: Stage, size: tuple[in
         await pilot.press("1")
         burst(app, "8H")
         await until(pilot, lambda: tenant(flooded).paused, "the hold")
-        await shows(pilot, "org-7 held", "holds org-7")
+        await shows(pilot, "org-7 held")
+        await says(pilot, "org-7 is held in mail: its running jobs finish, 25 jobs wait; H lets it")
         assert not tenant(flooded, "org-1").paused
         assert not tenant(flooded, queue="crm").paused
         await pilot.press("H")
         await until(pilot, lambda: not tenant(flooded).paused, "the end of the hold")
-        await shows(pilot, "let org-7 go in mail")
+        await says(pilot, "org-7 is let go in mail; 25 jobs wait")
     acts = [(one.act, one.where) for one in entries(flooded.redis, "t", ["mail"])]
     assert acts == [
         ("tenants set", "org=org-7 paused=false"),

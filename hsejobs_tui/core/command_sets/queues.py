@@ -28,7 +28,7 @@ COMMANDS: tuple[Command, ...] = (
         "hold",
         "H",
         "Hold/let go",
-        "Hold a task, or a job's organization, in the queue: its running jobs finish; or let it go.",
+        "Hold a task or an organization in the queue: its running jobs finish; or let it go.",
         ("overview", "queue", "job", "failures", "alerts"),
         writes=True,
         whole=True,
