@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hsejobs.store.marks import Mark
 from hsejobs.store.minutes import Minute
 from hsejobs_tui.core.groups import Group
 from hsejobs_tui.core.source import LiveSource
+from hsejobs_tui.core.steady import Moves, Rank
 from hsejobs_tui.core.view import kind_of
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
@@ -26,8 +27,8 @@ SPANS = (
     (3 * HOUR - 10 * MINUTE, "1m", MINUTE),
 )
 
-#: How many times as often, and how many errors more, is clearly worse; any is, than none.
-MARGIN, LEAST = 1.25, 2
+#: How the figures of `rank` move: that many errors more are clearly worse, and any than none.
+MOVES = (Moves(2), Moves(2), Moves(2))
 
 #: Queue, code and normalized text of a group.
 Name = tuple[str, str, str]
@@ -221,38 +222,9 @@ def with_running(groups: Mapping[str, Group], past: Past | None) -> dict[str, Gr
     return found
 
 
-def order(
-    groups: Iterable[Group], trends: Mapping[str, Trend], before: Sequence[str] = ()
-) -> list[Group]:
-    """The groups, what happens now first, then what happened in the window, then the rest.
-
-    ``before``: the keys in the order that is shown. A group rises above another only if it is clearly worse:
-    those that are about equally frequent would change places at each read.
-    """
-
-    def figures(group: Group) -> tuple[int, int, int, int]:
-        trend = trends.get(group.key) or Trend()
-        return trend.recent, trend.count, group.count, group.last
-
-    fresh = sorted(groups, key=figures, reverse=True)
-    places = {key: place for place, key in enumerate(before)}
-    if not places:
-        return fresh
-    found: list[Group] = []
-    for group in sorted(fresh, key=lambda one: places.get(one.key, len(places))):
-        at = len(found)
-        while at and _above(figures(group), figures(found[at - 1])):
-            at -= 1
-        found.insert(at, group)
-    return found
-
-
-def _above(one: Sequence[int], other: Sequence[int]) -> bool:
-    """Whether a group is clearly worse than another, by the first figure that is not 0 for both."""
-    for mine, its in zip(one[:3], other[:3], strict=True):
-        if mine or its:
-            return mine > its * MARGIN + (LEAST if its else 0)
-    return False
+def rank(trend: Trend, group: Group) -> Rank:
+    """What happens now first, then what happened in the window, then the rest."""
+    return Rank((), (trend.recent, trend.count, group.count), (-group.last,))
 
 
 def latest_deploy(deploys: Sequence[Mark], end: int) -> Mark | None:

@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from hsejobs.store.circuits import Circuit
 from hsejobs.store.read_live import Snapshot
 from hsejobs_tui.core.source import LiveSource, circuit_of
+from hsejobs_tui.core.steady import Moves, Rank
 
 #: Delayed jobs of a queue whose reasons are read, those that are due first.
 READ = 1_000
 #: The states of circuits, those in trouble first.
 STATES = ("open", "half-open", "closed")
+#: How the number of jobs that a circuit holds moves.
+MOVES = Moves(2)
 
 
 @dataclass(slots=True)
@@ -35,14 +38,14 @@ class Held:
 
 @dataclass(slots=True)
 class Circuited:
-    """The circuits in the order of trouble, and what each holds, by name."""
+    """The circuits, and what each holds, by name."""
 
     circuits: list[Circuit] = field(default_factory=list)
     held: dict[str, Held] = field(default_factory=dict)
 
 
 def read(source: LiveSource, seen: Snapshot) -> Circuited:
-    """The circuits, those that hold most jobs first among the open ones. Raises RedisUnavailable.
+    """The circuits, in no order (see `rank`), and what each holds. Raises RedisUnavailable.
 
     A member does not see the names of circuits, so nor what they hold.
     """
@@ -51,11 +54,12 @@ def read(source: LiveSource, seen: Snapshot) -> Circuited:
     if any(one.state != "closed" for one in circuits) and source.actor.role != "member":
         for queue in [one for one in seen.queues if one.delayed]:
             _count(source, queue.name, found)
-    found.circuits = sorted(
-        circuits,
-        key=lambda one: (STATES.index(one.state), -found.held[one.name].count, one.name),
-    )
     return found
+
+
+def rank(one: Circuit, held: Held) -> Rank:
+    """Those in trouble first, and among them those that hold most jobs."""
+    return Rank((STATES.index(one.state),), (float(held.count),), (one.name,))
 
 
 def _count(source: LiveSource, queue: str, found: Circuited) -> None:

@@ -13,6 +13,7 @@ from hsejobs.store.minutes import Minute, bucket_end_ms
 from hsejobs.store.periods import By
 from hsejobs_tui.core.charts import bucket_grid
 from hsejobs_tui.core.source import LiveSource
+from hsejobs_tui.core.steady import Moves, Rank
 from hsejobs_tui.core.text import duration
 
 #: What a window can be divided by, in the order of the key.
@@ -21,6 +22,8 @@ _BY = {"task": By.TASK, "error": By.ERROR, "tenant": By.ORG}
 #: Minutes that a bin may have.
 _WIDTHS = (1, 2, 3, 5, 10, 20, 30, 60, 120, 180, 240, 360, 480, 720, 1_440)
 _MINUTE = 60_000
+#: How what is counted of a part moves.
+PART_MOVES = Moves(2)
 #: Values of a part's past: a multiple of what is drawn, whatever the size of the screen.
 PAST = 84
 #: Bounds of the heat map's rows, in ms.
@@ -176,7 +179,7 @@ def read_part(
 
 
 def _parts(series: Sequence[Series], division: str, start: int, end: int) -> list[Part]:
-    """The parts, the busiest first; the history knows at most 50 of each queue."""
+    """The parts, in no order (see `part_rank`); the history knows at most 50 of each queue."""
     named: dict[str, list[int]] = {}
     for one in series:
         past = named.setdefault(one.queue if division == "queue" else one.name or "", [0] * PAST)
@@ -184,8 +187,12 @@ def _parts(series: Sequence[Series], division: str, start: int, end: int) -> lis
             place = (at - start) * PAST // (end - start)
             if 0 <= place < PAST:
                 past[place] += count(minute)
-    found = [Part(key, label(division, key), sum(past), past) for key, past in named.items()]
-    return sorted(found, key=lambda one: (-one.count, one.key))
+    return [Part(key, label(division, key), sum(past), past) for key, past in named.items()]
+
+
+def part_rank(one: Part) -> Rank:
+    """The busiest first."""
+    return Rank((), (float(one.count),), (one.key,))
 
 
 def count(minute: Minute) -> int:

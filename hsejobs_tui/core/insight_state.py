@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from hsejobs_tui.core.insight import DIVISIONS, Bin, Part, Window
+from dataclasses import replace
+
+from hsejobs_tui.core.insight import DIVISIONS, PART_MOVES, Bin, Part, Window, part_rank
+from hsejobs_tui.core.steady import Places
 
 
 class InsightState:
@@ -16,6 +19,7 @@ class InsightState:
         self.cursor: int | None = None
         self.span: tuple[int, int | None] | None = None
         self.window: Window | None = None
+        self._places: Places[str] = Places(PART_MOVES)
         #: The steps of the chosen part, None while they are read; not used for queues.
         self.steps: list[Bin] | None = None
         self.bins: list[Bin] = []
@@ -53,6 +57,11 @@ class InsightState:
         """Divides by the next thing."""
         self.division = DIVISIONS[(DIVISIONS.index(self.division) + 1) % len(DIVISIONS)]
         self.part = None
+
+    def arranged(self, window: Window, about: object) -> Window:
+        """The window with its parts in their order; ``about``: what was asked for."""
+        parts = self._places.order(window.parts, lambda one: one.key, part_rank, about)
+        return replace(window, parts=parts)
 
     def show(self, window: Window, cells: int) -> None:
         """Shows a window in that many cells: makes the bins of what is chosen."""

@@ -16,6 +16,7 @@ from hsejobs_tui.core.causes import Causes, slots
 from hsejobs_tui.core.charts import Line, Scale, Value, bar, highest, percent, spark, trend
 from hsejobs_tui.core.depth import Depths
 from hsejobs_tui.core.past import Past
+from hsejobs_tui.core.steady import SHARE, Moves, Places, Rank
 from hsejobs_tui.core.text import duration, safe, short
 from hsejobs_tui.core.view import QueueRow, queue_row
 
@@ -24,6 +25,8 @@ MINUTE_MS = 60_000
 MARKS = {"critical": "!!", "warning": "!"}
 #: The order of the queues; ``held`` by a circuit and ``paused`` come after the alerts.
 ORDER = ("critical", "warning", "held", "paused", "busy", "quiet")
+#: How the figures of the order move: the share of failures, and the longest wait in ms.
+MOVES = (SHARE, Moves(60_000, 60_000))
 #: A wait in ms from which it is marked.
 LATE_MS = 600_000
 #: The share of failures from which it is marked.
@@ -69,13 +72,11 @@ class QueueView:
         )
 
     @property
-    def rank(self) -> tuple[object, ...]:
-        """Sorts by trouble; calm queues by name, so that they keep their places."""
-        if self.level == "busy":
-            return (ORDER.index(self.level), self.name)
-        row = self.row
-        failed = -round(row.failing * 10)
-        return (ORDER.index(self.level), failed, -(row.oldest or 0) // 300_000, self.name)
+    def rank(self) -> Rank:
+        """By trouble; calm queues by name."""
+        row, calm = self.row, self.level == "busy"
+        figures = (0.0, 0.0) if calm else (row.failing, float(row.oldest or 0))
+        return Rank((ORDER.index(self.level),), figures, (self.name,))
 
 
 class Figure(NamedTuple):
@@ -99,8 +100,12 @@ def queue_views(
     *,
     live: bool,
     whole: bool = True,
+    places: Places[str] | None = None,
 ) -> list[QueueView]:
-    """All queues, those in trouble first. ``live``: the window ends now; ``whole``: not of one org."""
+    """All queues, those in trouble first. ``live``: the window ends now; ``whole``: not of one org.
+
+    ``places``: the order that is shown; None: none is.
+    """
     views = []
     for stats in seen.queues:
         row, level = queue_row(stats), worst(found, stats)
@@ -121,7 +126,8 @@ def queue_views(
             view.failing = past.series(pasts.failing, stats.name, seen.now)
             view.waits = past.series(pasts.wait_p95, stats.name, seen.now)
         views.append(view)
-    return sorted(views, key=lambda one: one.rank)
+    shown = Places(*MOVES) if places is None else places
+    return shown.order(views, lambda one: one.name, lambda one: one.rank)
 
 
 def _is_quiet(stats: QueueStats) -> bool:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from hsejobs.model import JobRecord
@@ -12,12 +12,14 @@ from hsejobs.store.history import Range, finest
 from hsejobs.store.minutes import Minute
 from hsejobs_tui.core.joblist import titled
 from hsejobs_tui.core.source import LiveSource
+from hsejobs_tui.core.steady import Moves, Places, Rank
 from hsejobs_tui.core.view import kind, kind_of
 
 Kind = Literal["error", "org", "task"]
 KINDS: tuple[Kind, ...] = ("error", "org", "task")
-#: Shares kept of each kind.
+#: Shares kept of each kind, and how what they count moves.
 MOST = 5
+MOVES = Moves(2)
 #: The placeholders of a normalized error.
 _HOLES = re.compile(r"<(?:address|url|id|hex|text|n)>")
 #: Characters that end the literal part of an error, as a filter quotes its values.
@@ -26,12 +28,16 @@ _UNQUOTABLE = re.compile(r'["\x00-\x1f]')
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """One error, organization or task. ``part``: of all in the window, 0 to 1; ``where``: its filter."""
+    """One error, organization or task. ``part``: of all in the window, 0 to 1; ``where``: its filter.
+
+    ``count``: of an error, the jobs that failed permanently; else those added, or that ended if none
+    was. The same share of a later read is equal.
+    """
 
     kind: Kind
-    label: str
-    count: int
-    part: float
+    label: str = field(compare=False)
+    count: int = field(compare=False)
+    part: float = field(compare=False)
     where: str
 
 
@@ -46,9 +52,10 @@ class Past:
     shares: dict[Kind, list[Share]]
 
 
-def read(source: LiveSource, queue: str, start: int, end: int, now: int) -> Past:
+def read(source: LiveSource, queue: str, start: int, end: int, now: int, within: str = "") -> Past:
     """The past of a queue, from ``start`` to ``end`` in ms. Blocks. Raises RedisUnavailable.
 
+    ``within``: the filter of that time, for the jobs that failed. Its shares are in no order, see `arrange`.
     A session of one organization sees its own counters, and no shares.
     """
     first = start // 60_000
@@ -59,23 +66,37 @@ def read(source: LiveSource, queue: str, start: int, end: int, now: int) -> Past
     shares: dict[Kind, list[Share]] = {}
     if source.org is None:
         for by in KINDS:
-            shares[by] = _shares(source, queue, wanted, by)
+            shares[by] = _shares(source, queue, wanted, by, within)
     return Past(start, end, step * 60_000, minutes, shares)
 
 
-def _shares(source: LiveSource, queue: str, wanted: Range, by: Kind) -> list[Share]:
+def arrange(past: Past, places: Mapping[Kind, Places[str]], about: object) -> None:
+    """Puts the shares in the order that follows from the one shown, and keeps the first of each kind."""
+    for by, shares in past.shares.items():
+        past.shares[by] = places[by].order(shares, lambda one: one.where, _rank, about)[:MOST]
+
+
+def _rank(one: Share) -> Rank:
+    return Rank((), (float(one.count),), (one.where,))
+
+
+def _shares(source: LiveSource, queue: str, wanted: Range, by: Kind, within: str) -> list[Share]:
     counts: dict[str, int] = {}
     for one in source.past([queue], wanted.whole(), by):
         total = sum(_count(minute, by) for _, minute in one.points)
         if one.name and total:
             counts[one.name] = counts.get(one.name, 0) + total
     whole = sum(counts.values())
-    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:MOST]
-    return [_share(by, name, count, count / whole) for name, count in ranked]
+    found = [_share(by, name, count, count / whole) for name, count in counts.items()]
+    if by == "error" and within:
+        # The list shows the jobs that the figure counts, not all that ever failed with the error.
+        found = [replace(one, where=f"{one.where} {within}".strip()) for one in found]
+    return found
 
 
 def _count(minute: Minute, by: Kind) -> int:
-    return minute.failed + minute.retried if by == "error" else minute.added or minute.ended
+    # Of errors not the attempts: the list that is limited to a share is one of jobs.
+    return minute.failed if by == "error" else minute.added or minute.ended
 
 
 def _share(by: Kind, name: str, count: int, part: float) -> Share:

@@ -68,8 +68,9 @@ def _oldest(workers: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def worker_order(worker: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Sorts consumers, those in trouble first: silent, with hung threads, then the busiest."""
-    slots = [slot for slot in worker.get("slots", ()) if slot]
-    share = len(slots) / max(1, int(worker.get("concurrency") or 1))
+    """Sorts consumers, those in trouble first: silent, with hung threads, then by queue.
+
+    How many slots are busy changes with each job.
+    """
     silent = worker.get("heartbeatAge", 0) > DEAD_MS
-    return not silent, -int(worker.get("hung") or 0), -share, str(worker.get("queue")), worker["id"]
+    return not silent, -int(worker.get("hung") or 0), str(worker.get("queue")), worker["id"]

@@ -12,6 +12,7 @@ from hsejobs.store.minutes import Minute
 from hsejobs.store.periods import By
 from hsejobs.store.shares import QueueTenant
 from hsejobs_tui.core.source import LiveSource
+from hsejobs_tui.core.steady import Rank
 
 #: Organizations that are read of each queue: the busiest.
 MOST = 200
@@ -81,7 +82,7 @@ class TenantRow:
 
 @dataclass(slots=True)
 class Tenancy:
-    """All rows, the busiest first. ``start``, ``end`` and ``step`` of the window in ms."""
+    """All rows, in no order: see `rank`. ``start``, ``end`` and ``step`` of the window in ms."""
 
     rows: list[TenantRow]
     start: int
@@ -116,7 +117,6 @@ def read(source: LiveSource, queues: Sequence[str], start: int, end: int, *, liv
     rows = list(found.values())
     made = Tenancy(rows, past.start, past.end, past.step, more)
     _share(made, live=live)
-    rows.sort(key=lambda one: (-_load(one), -one.count("active"), one.key))
     return made
 
 
@@ -148,6 +148,7 @@ def _share(made: Tenancy, *, live: bool) -> None:
         one.floods = one.organization_id is not None and len(rows) >= OTHERS and (waits or added)
 
 
-def _load(row: TenantRow) -> float:
-    """What rows are ordered by: the largest of the shares."""
-    return max(row.share, row.added_share, row.waiting_share)
+def rank(row: TenantRow) -> Rank:
+    """The busiest first, by the largest of the shares."""
+    load = max(row.share, row.added_share, row.waiting_share)
+    return Rank((), (load,), (-row.count("active"), row.key))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from hsejobs.model import iso_time
+
 _MINUTE = 60_000
 #: The lengths, by name, in ms.
 LENGTHS = {
@@ -31,6 +33,13 @@ class TimeWindow(NamedTuple):
         """Its start and end in ms, at Redis time ``now``."""
         end = now if self.end is None else min(self.end, now)
         return end - self.length, end
+
+    def where(self, now: int) -> str:
+        """The filter for the jobs that ended in it, or were added and have not ended."""
+        if self.end is None:
+            return f"since={self.name}"
+        start, end = map(iso_time, self.bounds(now))
+        return f"since={start} until={end}"
 
     def zoom(self, by: int, now: int) -> TimeWindow:
         """The next longer (1) or shorter (-1) window around the same middle, or the same at the limits."""

@@ -15,6 +15,7 @@ from hsejobs_tui.core import held
 from hsejobs_tui.core.charts import moment_text
 from hsejobs_tui.core.held import Circuited, Held
 from hsejobs_tui.core.parts import quoted
+from hsejobs_tui.core.steady import Places
 from hsejobs_tui.core.text import duration, one_line, safe
 from hsejobs_tui.dialogs.questions import Confirm
 from hsejobs_tui.screens.base import View
@@ -43,6 +44,7 @@ class CircuitList(View):
     def __init__(self) -> None:
         super().__init__()
         self.found = Circuited()
+        self._places: Places[str] = Places(held.MOVES)
 
     def body(self) -> ComposeResult:
         yield Rows(COLUMNS, "No endpoint or mail server has failed in the last day.")
@@ -55,6 +57,9 @@ class CircuitList(View):
             return
         found = await session.read(held.read, session.source, session.snapshot)
         now = session.redis_now
+        found.circuits = self._places.order(
+            found.circuits, lambda one: one.name, lambda one: held.rank(one, found.held[one.name])
+        )
         self.found = found
         self.rows.fill([_row(one, found.held[one.name], now) for one in found.circuits])
 

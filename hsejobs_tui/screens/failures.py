@@ -15,6 +15,7 @@ from hsejobs.wording import counted
 from hsejobs_tui.core import charts, failures
 from hsejobs_tui.core.failures import Known, Past, Since, Trend
 from hsejobs_tui.core.groups import Group
+from hsejobs_tui.core.steady import Places
 from hsejobs_tui.core.text import clock, duration, safe, short
 from hsejobs_tui.flows import queue_acts
 from hsejobs_tui.flows.job_acts import act_counted
@@ -69,8 +70,7 @@ class Failures(View):
         self._acts = 0
         self._drawn_at = float("-inf")
         self._drawn_for: tuple[int, ...] = ()
-        self._order: list[str] = []
-        self._ordered_for: object = None
+        self._places: Places[str] = Places(*failures.MOVES)
 
     def body(self) -> ComposeResult:
         yield Rows(COLUMNS, "No job has failed, and no attempt in this time.")
@@ -196,11 +196,15 @@ class Failures(View):
         shown = self.shown
         self.trends = {group.key: self._trend(group) for group in shown.values()}
         # Until all is read, and after an act or in another window, the order is that of the figures.
-        made_for = (whole, self.past is None, self.session.window, self._acts)
-        before = self._order if whole and made_for == self._ordered_for else ()
-        ordered = failures.order(shown.values(), self.trends, before)[:1000]
-        self._order, self._ordered_for = [one.key for one in ordered], made_for
-        self.rows.fill([self._row(one) for one in ordered], whole=whole)
+        if not whole:
+            self._places.forget()
+        ordered = self._places.order(
+            shown.values(),
+            lambda one: one.key,
+            lambda one: failures.rank(self.trends[one.key], one),
+            (whole, self.past is None, self.session.window, self._acts),
+        )
+        self.rows.fill([self._row(one) for one in ordered[:1000]], whole=whole)
         wanted = [place for place, row in self.rows.at.items() if row.key == self._row_wanted]
         if wanted:
             self.rows.go(wanted[0])

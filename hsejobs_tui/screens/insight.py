@@ -112,7 +112,7 @@ class Insight(View):
             session.poll_soon()
             return
         self._loaded, self.problem = wanted, ""
-        state.show(window, self._frame.cells)
+        state.show(state.arranged(window, wanted), self._frame.cells)
         self._go_to_moment()
         self._read_part()
         self._changed()

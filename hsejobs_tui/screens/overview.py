@@ -11,7 +11,7 @@ from textual.widgets import Static
 
 from hsejobs.store.read_live import Server
 from hsejobs.wording import counted
-from hsejobs_tui.core import panes
+from hsejobs_tui.core import overview, panes
 from hsejobs_tui.core.causes import Causes, read_causes, read_users
 from hsejobs_tui.core.charts import Line
 from hsejobs_tui.core.overview import (
@@ -26,6 +26,7 @@ from hsejobs_tui.core.overview import (
 )
 from hsejobs_tui.core.overview_cells import Layout, cells, sort_keys
 from hsejobs_tui.core.past import Past, PastReader
+from hsejobs_tui.core.steady import SHARE, Places, Rank
 from hsejobs_tui.core.text import safe, size
 from hsejobs_tui.core.view import NO_QUEUE, is_empty
 from hsejobs_tui.screens.one_queue import OneQueue
@@ -60,6 +61,8 @@ class Overview(OneQueue):
         self._causes = Causes()
         self._unfolded = False
         self._views: list[QueueView] = []
+        self._places: Places[str] = Places(*overview.MOVES)
+        self._user_places: Places[str] = Places(SHARE)
         #: By queue, what its row shows, and its cells.
         self._drawn: dict[str, tuple[object, list[Text]]] = {}
         self._figures: list[Figure] = []
@@ -132,7 +135,10 @@ class Overview(OneQueue):
         if session.now() < self._users_due and self._users_for == session.window:
             return
         began, self._users_for = session.now(), session.window
-        self._users = await session.do(read_users, session.source, past)
+        users = await session.do(read_users, session.source, past)
+        self._users = self._user_places.order(
+            users, lambda one: one[0], lambda one: Rank((), (one[1],), (one[0],)), session.window
+        )
         took = session.now() - began
         self._users_due = session.now() + max(USERS_EVERY, took / USERS_SHARE)
 
@@ -185,6 +191,7 @@ class Overview(OneQueue):
             session.depths,
             live=live,
             whole=not session.confined,
+            places=self._places,
         )
         self._figures = figures(seen, self._views, self._past, session.depths, live=live)
         super().draw()
@@ -302,6 +309,12 @@ class Overview(OneQueue):
         """The queue under the cursor."""
         return self.queue
 
+    @property
+    def busy(self) -> str | None:
+        """Who fills the slots, as what to do says."""
+        filler = self._causes.fillers.get(self.queue or "")
+        return filler.organization if filler is not None else None
+
     def do_search(self) -> None:
         """Opens the queue with its search line."""
         self.do_search_jobs()
@@ -309,12 +322,6 @@ class Overview(OneQueue):
     def do_open(self) -> None:
         """Opens the queue's jobs, those first that its trouble is about."""
         if self.rows.key == QUIET:
-    @property
-    def busy(self) -> str | None:
-        """Who fills the slots, as what to do says."""
-        filler = self._causes.fillers.get(self.queue or "")
-        return filler.organization if filler is not None else None
-
             self._unfolded = not self._unfolded
             self.draw()
         elif self.queue is not None and self.session.snapshot is not None:

@@ -7,6 +7,7 @@ from textual.widgets import Input
 from hsejobs.errors import JobsError
 from hsejobs_tui.core import parts
 from hsejobs_tui.core.parts import Kind, Past, Share
+from hsejobs_tui.core.steady import Places
 from hsejobs_tui.screens.marking import Marking
 
 #: Seconds between two reads of the queue's past.
@@ -19,6 +20,7 @@ class Shares(Marking):
     def __init__(self, query: str = "") -> None:
         super().__init__(query)
         self.past: Past | None = None
+        self._places: dict[Kind, Places[str]] = {by: Places(parts.MOVES) for by in parts.KINDS}
         #: For which window of time the past was read, and when.
         self._past_of: tuple[object, float] = (None, 0.0)
         #: The shares that the list is limited to.
@@ -37,15 +39,16 @@ class Shares(Marking):
 
     async def _read_past(self) -> None:
         session = self.session
-        start, end = session.bounds
+        window, now = session.window, session.redis_now
+        start, end = window.bounds(now)
         try:
-            seen = await session.do(
-                parts.read, session.source, self.queue, start, end, session.redis_now
-            )
+            within = window.where(now)
+            seen = await session.do(parts.read, session.source, self.queue, start, end, now, within)
         except JobsError:
             # A member sees no history; and an outage is shown by the status line.
             return
         if self.is_mounted:
+            parts.arrange(seen, self._places, window)
             self.past = seen
             self.draw()
 

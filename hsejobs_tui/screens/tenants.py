@@ -12,6 +12,7 @@ from hsejobs.errors import JobsError
 from hsejobs.wording import counted
 from hsejobs_tui.core import tenants
 from hsejobs_tui.core.charts import bar, percent, spark
+from hsejobs_tui.core.steady import SHARE, Places
 from hsejobs_tui.core.tenants import Tenancy, TenantRow
 from hsejobs_tui.core.text import held_by, safe, short
 from hsejobs_tui.core.view import NO_QUEUE
@@ -52,6 +53,7 @@ class Tenants(View):
         #: The queue that is shown; None for all.
         self.queue: str | None = None
         self.tenancy: Tenancy | None = None
+        self._places: Places[str] = Places(SHARE)
         self._loaded: object = None
         self._load_busy = False
         self._next = 0.0
@@ -112,6 +114,7 @@ class Tenants(View):
         if wanted != self._wanted:
             session.poll_soon()
             return
+        found.rows = self._places.order(found.rows, lambda one: one.key, tenants.rank, wanted)
         self.tenancy, self._loaded = found, wanted
         self.rows.fill([self._row_of(one, found) for one in found.rows])
         # An act needs no second key: it must not meet the tenant that has just become the busiest.

@@ -14,6 +14,7 @@ from hsejobs.store.read import QueueStats
 from hsejobs.wording import counted, jobs_wait
 from hsejobs_tui.core import charts, running
 from hsejobs_tui.core.running import Running
+from hsejobs_tui.core.steady import Moves, Places, Rank
 from hsejobs_tui.core.text import duration, one_line, safe, size
 from hsejobs_tui.flows.job_acts import act
 from hsejobs_tui.screens.base import View
@@ -41,6 +42,8 @@ CONSUMERS = (
     Column("up", 5, right=True, above=100),
     Column("seen", 0),
 )
+#: How the number of jobs that wait for a consumer moves.
+WAITING = Moves(2)
 #: Cells of a progress bar.
 BAR = 6
 
@@ -54,6 +57,7 @@ class Workers(View):
     def __init__(self) -> None:
         super().__init__()
         self.found: dict[str, Running] = {}
+        self._places: Places[str] = Places(WAITING)
         self._jobs = Rows(JOBS, "No job is running.", "running")
         self._consumers = Rows(CONSUMERS, "No queue is registered: start a worker.", "consumers")
 
@@ -109,10 +113,14 @@ class Workers(View):
         seen = self.session.snapshot
         if seen is None:
             return
+        missing = [one for one in seen.queues if not seen.workers.get(one.name)]
         rows = [
             _missing(stats)
-            for stats in sorted(seen.queues, key=lambda one: -one.waiting)
-            if not seen.workers.get(stats.name)
+            for stats in self._places.order(
+                missing,
+                lambda one: one.name,
+                lambda one: Rank((), (float(one.waiting),), (one.name,)),
+            )
         ]
         every = [one for found in seen.workers.values() for one in found]
         rows += [_consumer(one, seen.now) for one in sorted(every, key=running.worker_order)]

@@ -13,12 +13,15 @@ from hsejobs_tui.core import charts
 from hsejobs_tui.core.parts import KINDS, Kind, Past, Share
 from hsejobs_tui.core.text import duration, safe, short
 
-#: The keys and names of the shares, and how much of the line each may take.
+#: The keys and names of the shares, and how much of the line each may take. Errors are counted otherwise
+#: on other screens, so that their name is shown at any width.
 KEYS: dict[Kind, tuple[str, str, float]] = {
-    "error": ("!", "errors", 0.5),
+    "error": ("!", "failed jobs", 0.5),
     "org": ("@", "tenants", 0.28),
     "task": ("#", "tasks", 0.22),
 }
+#: The names where there are few cells.
+BRIEF: dict[Kind, str] = {"error": "failed"}
 #: Cells of the smallest and the largest sparkline.
 LEAST, MOST = 4, 32
 #: The figures by how much their past matters, the least first.
@@ -144,7 +147,8 @@ def shares(past: Past | None, chosen: dict[Kind, Share], width: int) -> Text:
     for one in known:
         key, name, part = KEYS[one]
         room = int((width - 2) * part / whole) - 2
-        words = Text().append(key, "key").append(f" {name}" if width >= NARROW else "", "dim")
+        shown = name if width >= NARROW else BRIEF.get(one, "")
+        words = Text().append(key, "key").append(f" {shown}" if shown else "", "dim")
         active = chosen.get(one)
         # The chosen one is always in view.
         listed = past.shares[one]

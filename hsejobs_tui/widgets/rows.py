@@ -13,6 +13,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from hsejobs_tui.core.steady import Moves, Places
 from hsejobs_tui.widgets import sorting
 from hsejobs_tui.widgets.cells import segments
 from hsejobs_tui.widgets.look import Look
@@ -65,10 +66,10 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         self._given: Sequence[Row] = ()
         #: The column that sorts the list, and whether it was chosen twice; None: the screen's own order.
         self.order: tuple[int, bool] | None = None
+        self._places: Places[str] = Places(Moves())
         #: Whether the next key chooses the column.
         self.choosing = False
-        self._dimmed = False
-        self._key = ""
+        self._dimmed, self._key = False, ""
         #: The style of the lines that are being drawn, and the widths of their columns.
         self._base = Style()
         self._widths: list[tuple[int, Column, int]] = []
@@ -117,12 +118,10 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         if self.order is None:
             return rows
         column, reverse = self.order
-        listed = [row for row in rows if row.line is None]
-        places = sorting.arranged([row.sort_value(column) for row in listed], reverse=reverse)
-        return [
-            *(listed[place] for place in places),
-            *(row for row in rows if row.line is not None),
-        ]
+        values = {row.key: row.sort_value(column) for row in rows if row.line is None}
+        keys = sorting.arranged(values, self._places, reverse=reverse)
+        place = {key: n for n, key in enumerate(keys)}
+        return sorted(rows, key=lambda row: place.get(row.key, len(place)))
 
     # -- sorting
 
@@ -145,6 +144,7 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
             column = next(n for n, letter in shown.items() if letter == event.key)
             again = self.order is not None and self.order[0] == column
             self.order = (column, again and self.order is not None and not self.order[1])
+        self._places.forget()
         self.fill(self._given)
         self.look.forget()
         self._redrawn()
@@ -284,10 +284,10 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
 
     def reset(self) -> None:
         """Clears rows, cursor and selection, before another list is shown."""
-        self.at, self.total, self.cursor, self._key = {}, 0, 0, ""
+        self.at, self.total, self.cursor, self._key, self.read = {}, 0, 0, "", False
         self.anchored, self.ghost, self.marked, self.all_marked = False, None, set(), False
         self.look.forget()
-        self.read = False
+        self._places.forget()
         self._scroll(0)
         self.refresh()
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hsejobs.rates import UNITS_MS
+from hsejobs_tui.core.steady import Places, Rank
 
 #: The key that restores the order of the screen; no column has it.
 DEFAULT = "s"
@@ -37,13 +38,15 @@ def value_of(text: str) -> Value:
     return float(match[1].replace(",", "")) * _UNITS.get(match[2], 1)
 
 
-def arranged(values: Sequence[Value], *, reverse: bool) -> list[int]:
-    """The places of the values in their order: numbers from the largest, then texts from the first.
+def arranged(values: Mapping[str, Value], places: Places[str], *, reverse: bool) -> list[str]:
+    """The keys in the order of their values: numbers from the largest, then texts from the first.
 
-    ``reverse``: the other way round. Those without a value are always last.
+    Numbers that are about equal keep their ``places``. ``reverse``: the other way round. Those without a
+    value are always last.
     """
-    numbers = [n for n, one in enumerate(values) if isinstance(one, int | float)]
-    texts = [n for n, one in enumerate(values) if isinstance(one, str)]
-    numbers.sort(key=lambda n: float(values[n] or 0), reverse=not reverse)
-    texts.sort(key=lambda n: str(values[n]), reverse=reverse)
-    return [*numbers, *texts, *(n for n, one in enumerate(values) if one is None)]
+    sign = -1.0 if reverse else 1.0
+    numbers = {key: float(one) for key, one in values.items() if isinstance(one, int | float)}
+    texts = {key: one for key, one in values.items() if isinstance(one, str)}
+    moving = places.order(numbers, str, lambda key: Rank((), (sign * numbers[key],)))
+    fixed = sorted(texts, key=lambda key: texts[key], reverse=reverse)
+    return [*moving, *fixed, *(key for key, one in values.items() if one is None)]

@@ -148,7 +148,7 @@ async def test_the_list_is_limited_to_a_share_and_the_next_one(stage: Stage) -> 
         failed(stage, f"a-{n}", f"m.ConnectionError: no answer after {n} s")
     failed(stage, "b", "KeyError: 'x'")
     async with opened(stage, "enter", size=(120, 36)) as pilot:
-        await shows(pilot, "! errors", "# tasks 100 % send")
+        await shows(pilot, "! failed jobs", "# tasks 100 % send")
         await pilot.press("exclamation_mark")
         await until(pilot, lambda: "found in 4 failed" in text_of(pilot.app), "the share's jobs")
         first = text_of(pilot.app)
@@ -158,6 +158,37 @@ async def test_the_list_is_limited_to_a_share_and_the_next_one(stage: Stage) -> 
         await shows(pilot, "1 / 4")
         assert "found in" not in text_of(pilot.app)
         assert "ConnectionError: no answer" in first
+
+
+async def test_the_figure_of_an_error_is_that_of_the_jobs_it_lists(stage: Stage) -> None:
+    """Not of their attempts, of which one job has as many as the others together."""
+    failed(stage, "a", "flaky")
+    failed(stage, "b", "slow", attempts=2)
+    failed(stage, "c", "flaky")
+    async with opened(stage, "enter", size=(80, 24)) as pilot:
+        await shows(pilot, "! failed 67 % flaky")
+        await pilot.press("exclamation_mark")
+        await shows(pilot, "2 found in 3 failed", "since=1h")
+        await pilot.press("exclamation_mark")
+        await shows(pilot, "1 found in 3 failed")
+
+
+async def test_the_next_share_follows_while_the_figures_move(stage: Stage) -> None:
+    """The one that limits the list is found again in a later read, with other figures."""
+    for n in range(3):
+        failed(stage, f"a-{n}", "flaky")
+    failed(stage, "b", "slow")
+    async with opened(stage, "enter", size=(120, 36)) as pilot:
+        await shows(pilot, "! failed jobs 75 % flaky")
+        await pilot.press("exclamation_mark")
+        await shows(pilot, "3 found")
+        view = pilot.app.screen
+        assert isinstance(view, QueueView)
+        failed(stage, "b-2", "slow")
+        view._past_of = (None, 0.0)
+        await shows(pilot, "60 % flaky")
+        await pilot.press("exclamation_mark")
+        await shows(pilot, "2 found")
 
 
 async def test_an_export_is_what_the_command_line_writes(stage: Stage) -> None:
@@ -363,7 +394,7 @@ async def test_little_of_the_screens_is_empty(stage: Stage, size: tuple[int, int
             stage, f"job-{n:02}", f"m.Broken: no answer after {n} s", attempts=2 if n > 43 else 1
         )
     async with opened(stage, "enter", size=size) as pilot:
-        await shows(pilot, "1 / 45", "job-44", "! errors")
+        await shows(pilot, "1 / 45", "job-44", "! failed jobs")
         assert _empty(pilot) < 0.2
         if size[0] >= 160:
             await shows(pilot, "Attempts", "Payload")

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
 
-from hsejobs_tui.core import failures
+from hsejobs.store.circuits import Circuit
+from hsejobs_tui.core import failures, held, insight, overview, parts, running, tenants
 from hsejobs_tui.core.failures import Trend
 from hsejobs_tui.core.groups import Group
+from hsejobs_tui.core.held import Held
+from hsejobs_tui.core.insight import Part
+from hsejobs_tui.core.overview import QueueView
+from hsejobs_tui.core.parts import Share
+from hsejobs_tui.core.steady import SHARE, Moves, Places, Rank
+from hsejobs_tui.core.tenants import TenantRow
+from hsejobs_tui.core.view import queue_row
 from hsejobs_tui.dialogs.counting import Counted
 from hsejobs_tui.screens.job import JobView
-from hsejobs_tui.widgets import look
+from hsejobs_tui.widgets import look, sorting
 from tests.tui.conftest import Stage
 from tests.tui.driving import settle, shows, until
+from tests.tui.frozen import _stats
 
 FIRST, SECOND, THIRD = "alpha broke", "beta broke", "gamma broke"
 
@@ -123,23 +135,128 @@ def group(name: str, count: int) -> Group:
 @pytest.mark.parametrize(
     ("before", "recents", "after"),
     [
-        ("", {"a": 96, "b": 97}, "ba"),
-        ("ab", {"a": 96, "b": 97}, "ab"),
-        ("ab", {"a": 96, "b": 119}, "ab"),
-        ("ab", {"a": 96, "b": 140}, "ba"),
-        ("ab", {"a": 2, "b": 4}, "ab"),
-        ("ab", {"a": 88, "b": 76}, "ab"),
-        ("ab", {"a": 0, "b": 1}, "ba"),
-        ("abc", {"a": 50, "b": 10, "c": 30}, "acb"),
-        ("ab", {"a": 50, "b": 10, "n": 200, "c": 30}, "nacb"),
+        ({}, {"a": 96, "b": 97}, "ba"),
+        ({"a": 97, "b": 96}, {"a": 96, "b": 97}, "ab"),
+        ({"a": 97, "b": 96}, {"a": 96, "b": 119}, "ab"),
+        ({"a": 97, "b": 96}, {"a": 96, "b": 140}, "ba"),
+        ({"a": 2, "b": 1}, {"a": 2, "b": 4}, "ab"),
+        ({"a": 97, "b": 96}, {"a": 88, "b": 76}, "ab"),
+        ({"a": 1, "b": 0}, {"a": 0, "b": 1}, "ba"),
+        ({"a": 3, "b": 2, "c": 1}, {"a": 50, "b": 10, "c": 30}, "acb"),
+        ({"a": 3, "b": 2, "c": 1}, {"a": 50, "b": 10, "n": 200, "c": 30}, "nacb"),
+        # Each is about as frequent as its neighbor, but the last clearly more than the first.
+        ({"a": 3, "b": 2, "c": 1}, {"a": 100, "b": 120, "c": 140}, "cab"),
     ],
 )
 def test_groups_that_are_about_equally_frequent_keep_their_places(
-    before: str, recents: dict[str, int], after: str
+    before: dict[str, int], recents: dict[str, int], after: str
 ) -> None:
-    # How many jobs are still there does not matter while errors come.
-    groups = [group(name, 1_000 // (recent + 1)) for name, recent in recents.items()]
-    keys = {one.error: one.key for one in groups}
-    trends = {keys[name]: Trend(failed=recent, recent=recent) for name, recent in recents.items()}
-    known = [keys[name] for name in before if name in keys]
-    assert "".join(one.error for one in failures.order(groups, trends, known)) == after
+    places: Places[str] = Places(*failures.MOVES)
+
+    def order(recents: dict[str, int]) -> str:
+        # How many jobs are still there does not matter while errors come.
+        groups = [group(name, 1_000 // (recent + 1)) for name, recent in recents.items()]
+        found = places.order(
+            groups,
+            lambda one: one.error,
+            lambda one: failures.rank(
+                Trend(failed=recents[one.error], recent=recents[one.error]), one
+            ),
+        )
+        return "".join(one.error for one in found)
+
+    assert order(before) == "".join(before)
+    assert order(recents) == after
+    # What is shown once stays, as long as the figures do.
+    assert order(recents) == after
+
+
+def test_a_row_of_another_group_goes_to_its_place_at_once() -> None:
+    places: Places[str] = Places(Moves(1))
+    calm = {name: Rank((1,), (0.0,), (name,)) for name in "abcd"}
+
+    def order(ranks: dict[str, Rank], about: str = "") -> str:
+        return "".join(places.order(ranks, str, ranks.__getitem__, about))
+
+    assert order(calm) == "abcd"
+    assert order(calm | {"c": Rank((0,), (0.0,), ("c",))}) == "cabd"
+    # Calm again, it is where it was, not first among the calm ones.
+    assert order(calm) == "abcd"
+    assert order(calm | {"d": Rank((1,), (5.0,), ("d",))}) == "dabc"
+    assert order(calm) == "dabc"
+    assert order(calm, "another list") == "abcd"
+
+
+def test_a_figure_that_does_not_count_leaves_it_to_the_next() -> None:
+    """Failures of 1 % or less, beside which a longer wait is what matters."""
+    places: Places[str] = Places(*overview.MOVES)
+    hour = 3_600_000.0
+
+    def order(**figures: tuple[float, float]) -> str:
+        ranks = {name: Rank((), pair, (name,)) for name, pair in figures.items()}
+        return "".join(places.order(ranks, str, ranks.__getitem__))
+
+    assert order(a=(0.009, 3 * hour), b=(0.0, hour)) == "ab"
+    assert order(a=(0.009, 3 * hour), b=(0.0, 3.5 * hour)) == "ab"
+    assert order(a=(0.009, 3 * hour), b=(0.0, 4 * hour)) == "ba"
+    # Around the limit, they do not change places at each read.
+    assert order(a=(0.011, 3 * hour), b=(0.009, 4 * hour)) == "ba"
+    assert order(a=(0.05, 3 * hour), b=(0.009, 4 * hour)) == "ab"
+    assert order(a=(0.011, 3 * hour), b=(0.009, 4 * hour)) == "ab"
+    assert order(a=(0.009, 3 * hour), b=(0.009, 4 * hour)) == "ba"
+
+
+def test_a_list_that_a_column_sorts_does_not_change_places_for_little() -> None:
+    places: Places[str] = Places(Moves())
+
+    def order(*, reverse: bool = False, **values: float) -> str:
+        return "".join(sorting.arranged(values, places, reverse=reverse))
+
+    assert order(a=90, b=100, c=0) == "bac"
+    assert order(a=101, b=100, c=0) == "bac"
+    assert order(a=126, b=100, c=0) == "abc"
+    places.forget()
+    assert order(reverse=True, a=90, b=100, c=0) == "cab"
+    assert order(reverse=True, a=101, b=100, c=0) == "cab"
+    assert order(reverse=True, a=140, b=100, c=0) == "cba"
+
+
+def test_the_order_of_consumers_does_not_follow_each_job() -> None:
+    def worker(name: str, busy: int, **more: Any) -> dict[str, Any]:
+        slots = [{"job": str(n)} for n in range(busy)] + [None] * (4 - busy)
+        return {"id": name, "queue": "mail", "concurrency": 4, "slots": slots, **more}
+
+    for busy in (0, 4):
+        workers = [worker("a", busy), worker("b", 4 - busy), worker("c", 0, heartbeatAge=60_000)]
+        assert [one["id"] for one in sorted(workers, key=running.worker_order)] == ["c", "a", "b"]
+
+
+def view(failing: float, oldest: float) -> QueueView:
+    """A queue in trouble."""
+    stats = _stats("mail", 1, 0, 1)
+    row = replace(queue_row(stats), failing=failing, oldest=int(oldest))
+    return QueueView(row, stats, "warning")
+
+
+CIRCUIT = Circuit("smtp:mail.example.com:587", "open", 2, None, None, False, None)
+
+
+@pytest.mark.parametrize(
+    ("moves", "rank"),
+    [
+        ((SHARE,), lambda x: tenants.rank(TenantRow("one", added_share=x / 1_000))),
+        ((insight.PART_MOVES,), lambda x: insight.part_rank(Part("one", "one", x, []))),
+        ((parts.MOVES,), lambda x: parts._rank(Share("error", "one", x, 0, "one"))),
+        ((held.MOVES,), lambda x: held.rank(CIRCUIT, Held(Counter(mail=x)))),
+        (overview.MOVES, lambda x: view(x / 1_000, 0).rank),
+        (overview.MOVES, lambda x: view(0, x * 60_000).rank),
+    ],
+    ids=["tenants", "insight", "shares", "circuits", "failing queues", "waiting queues"],
+)
+def test_each_list_in_the_order_of_a_figure_follows_the_rule(
+    moves: tuple[Moves, ...], rank: Callable[[int], Rank]
+) -> None:
+    places: Places[str] = Places(*moves)
+    for first, second, order in ((310, 300, "ab"), (300, 310, "ab"), (300, 500, "ba")):
+        ranks = {"a": rank(first), "b": rank(second)}
+        assert "".join(places.order(ranks, str, ranks.__getitem__)) == order

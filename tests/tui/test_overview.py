@@ -14,6 +14,7 @@ from hsejobs.store.read_live import Snapshot
 from hsejobs_tui.app import JobsApp
 from hsejobs_tui.core.options import DashboardUser
 from hsejobs_tui.core.past import AGAIN, MINUTE_MS, PastReader
+from hsejobs_tui.core.steady import Moves, Places
 from hsejobs_tui.core.time_window import TimeWindow
 from hsejobs_tui.screens.overview import Overview
 from hsejobs_tui.widgets import sorting
@@ -229,8 +230,9 @@ def test_every_column_has_a_letter_of_its_own_and_none_has_s() -> None:
 
 
 def test_cells_without_a_value_are_last_in_both_orders() -> None:
-    assert sorting.arranged([None, 1, "b", 3, "a"], reverse=False) == [3, 1, 4, 2, 0]
-    assert sorting.arranged([None, 1, "b", 3, "a"], reverse=True) == [1, 3, 2, 4, 0]
+    values = {"none": None, "one": 1, "b": "b", "three": 3, "a": "a"}
+    for reverse, order in ((False, "three one a b none"), (True, "one three b a none")):
+        assert sorting.arranged(values, Places(Moves()), reverse=reverse) == order.split()
 
 
 def test_a_window_that_moves_on_reads_only_what_is_new(tmp_path: Path) -> None:

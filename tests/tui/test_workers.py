@@ -79,6 +79,24 @@ async def test_the_oldest_running_job_with_one_key(stage: Stage, size: tuple[int
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_job_that_reports_no_progress_beside_one_that_does_says_so(
+    stage: Stage, size: tuple[int, int]
+) -> None:
+    begin(stage, "silent", "org-1", ago_ms=600_000)
+    token = begin(stage, "tells", "org-2", ago_ms=5_000)
+    stage.work.progress("tells", token, 62, "page 31 of 50")
+    beat(stage, "silent", "tells")
+    app = stage.app()
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await pilot.press("3")
+        await shows(pilot, "org-1", "no progress", "62 %")
+        lines = text_of(app).splitlines()
+        assert "no progress" in next(line for line in lines if " org-1 " in line)
+        assert "no progress" not in next(line for line in lines if " org-2 " in line)
+
+
+@pytest.mark.anyio
 async def test_a_running_job_is_cancelled_with_three_keys(stage: Stage) -> None:
     begin(stage, "old", ago_ms=60_000)
     beat(stage, "old")
