@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hsejobs.control.findings import ErrorChange, Findings, SlowJob
 from hsejobs_tui.core.charts import Line, spark
@@ -31,6 +31,11 @@ class Entry:
     def length(self) -> int:
         """The cells of the whole entry."""
         return cells_of(self.before[0] + self.name + self.after[0])
+
+    def counting(self, what: str) -> Entry:
+        """The entry with what its numbers count, if it has any."""
+        text, style = self.after
+        return replace(self, after=(f"{text}{what}", style)) if text else self
 
     def line(self, room: int) -> Line:
         """The entry in at most ``room`` cells."""
@@ -78,6 +83,8 @@ class Lists:
         if not size.wide:
             heads, lists = ["slowest"], [slow]
             if self.drawn.divided:
+                # What is counted: the figure beside them is that of the jobs that failed.
+                by_error = [*(first.counting(" attempts") for first in by_error[:1]), *by_error[1:]]
                 heads, lists = ["errors", "tenants", *heads], [by_error, by_tenant, *lists]
             one = self._parts(1, 60)
             # The head line names the chosen part as well, so it gives way first.
@@ -100,7 +107,10 @@ class Lists:
         second = rest * (10 if long else 11) // 20
         widths = [first, second, third, rest - second]
         arrow = "->" if self.drawn.ascii_only else "→"
-        heads = [f"by {self.state.division}", f"errors, before {arrow} here", "tenants", word]
+        head = "failed attempts"
+        if len(whole := f"{head}, before {arrow} here") < second - 2:
+            head = whole
+        heads = [f"by {self.state.division}", head, "tenants", word]
         if not self.drawn.divided:
             widths, heads = [first, size.width - first], [heads[0], heads[3]]
         parts = self._parts(rows - 1, first - 2)

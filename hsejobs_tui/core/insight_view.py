@@ -265,10 +265,10 @@ def figures(
     found = [
         ("in", f"{total.added:,}", ""),
         ("out", f"{total.ended:,}", ""),
-        ("failed", f"{total.failed:,}{share}", "bold fail" if total.failed else ""),
+        ("failed jobs", f"{total.failed:,}{share}", "bold fail" if total.failed else ""),
     ]
     if not times:
-        found = [("attempts that failed", f"{total.failed + total.retried:,}", "bold fail")]
+        found = [("failed attempts", f"{total.failed + total.retried:,}", "bold fail")]
         found.append(("of them retried", f"{total.retried:,}", ""))
         total = Minute()
     if total.wait:
@@ -276,7 +276,7 @@ def figures(
     if waiting is not None:
         found.append(("most waiting", f"{waiting:,}", ""))
     if total.retried:
-        found.append(("retried", f"{total.retried:,}", ""))
+        found.append(("failed attempts", f"{total.failed + total.retried:,}", ""))
     if total.run:
         found.append(("ran p95", duration(percentile(total.run, 0.95)), ""))
     if total.wait:

@@ -92,7 +92,9 @@ async def test_what_happened_from_one_time_to_another(scene: Scene) -> None:
         await shows(pilot, f"{span} UTC", "new ConnectionRefused", "610", "org-7  1,400 of 2,010")
         await shows(pilot, f"{scene.clock(DEPLOY)} deploy 4f1c", "mail: 75 % failed")
         text = text_of(app)
-        assert re.search(r"in 2,010 +out 830 +failed 620 \(75 %\)", text), text
+        assert re.search(r"in 2,010 +out 830 +failed jobs 620 \(75 %\)", text), text
+        # The errors are those of attempts, and say so.
+        assert "610 attempts" in text
 
 
 async def test_a_burst_of_keys_is_read_one_by_one(scene: Scene) -> None:
