@@ -64,14 +64,25 @@ def _prepare(client: Any, queue: list[tuple[Any, ...]], job: NewJob | None = Non
         client.execute_command(name, BASE + key, *values)
 
 
-_READ: dict[bytes, Callable[[Any, bytes], Any]] = {
-    b"string": lambda client, key: client.get(key),
-    b"hash": lambda client, key: client.hgetall(key),
-    b"zset": lambda client, key: client.zrange(key, 0, -1, withscores=True),
-    b"list": lambda client, key: client.lrange(key, 0, -1),
-    b"stream": lambda client, key: [fields for _, fields in client.xrange(key)],
+#: All that is there: name, type and contents of each key.
+_EVERYTHING = """
+local read = {
+  string = { 'GET' },
+  hash = { 'HGETALL' },
+  zset = { 'ZRANGE', 0, -1, 'WITHSCORES' },
+  list = { 'LRANGE', 0, -1 },
+  stream = { 'XRANGE', '-', '+' },
 }
-
+local found = {}
+for _, key in ipairs(redis.call('KEYS', '*')) do
+  local kind = redis.call('TYPE', key).ok
+  local name, first, last, more = unpack(read[kind])
+  local words = { name, key }
+  for _, word in ipairs({ first, last, more }) do words[#words + 1] = word end
+  found[#found + 1] = { key, kind, redis.call(unpack(words)) }
+end
+return found
+"""
 
 #: The time to live of each key, in seconds.
 _STAYS = """
@@ -85,7 +96,13 @@ return found
 
 def _left(client: Any) -> Any:
     """All that is there; entries of the feed without their time."""
-    return {key: _READ[client.type(key)](client, key) for key in client.keys("*")}
+    return {key: _plain(kind, value) for key, kind, value in client.eval(_EVERYTHING, 0)}
+
+
+def _plain(kind: bytes, value: Any) -> Any:
+    if kind == b"hash":
+        return dict(zip(value[::2], value[1::2], strict=True))
+    return [fields for _, fields in value] if kind == b"stream" else value
 
 
 def _run(client: Any, script: scripts.Script, part: int, args: Any) -> Any:
