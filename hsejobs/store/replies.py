@@ -60,7 +60,9 @@ _PLACE = re.compile(r"\.? script: [0-9a-f]*,? ?on @.*$")
 _FIRST_WORD = re.compile(r"([A-Z][A-Z0-9_]*)(?: |$)")
 _INSIDE = re.compile(r"(?:^|[\s:])-([A-Z][A-Z0-9_]*) ")
 #: What Redis 6.2 puts before the text of an error inside a script.
-_WRAPPED = re.compile(r"^(?:ERR )?Error running script \(call to f_[0-9a-f]+\): (?:@user_script: ?\d+: )*")
+_WRAPPED = re.compile(
+    r"^(?:ERR )?Error running script \(call to f_[0-9a-f]+\): (?:@user_script: ?\d+: )*"
+)
 #: Texts, with only the code ERR, for a missing permission in a script (Redis 7 and Valkey; 7.0 and 6.2).
 _RIGHTS = ("ACL failure in script", "The user executing the script can't")
 
