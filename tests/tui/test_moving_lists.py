@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -234,7 +233,7 @@ def test_the_order_of_consumers_does_not_follow_each_job() -> None:
 def view(failing: float, oldest: float) -> QueueView:
     """A queue in trouble."""
     stats = _stats("mail", 1, 0, 1)
-    row = replace(queue_row(stats), failing=failing, oldest=int(oldest))
+    row = queue_row(stats)._replace(failing=failing, oldest=int(oldest))
     return QueueView(row, stats, "warning")
 
 
