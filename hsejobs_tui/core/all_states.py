@@ -28,7 +28,7 @@ def window(
     An anchor that changed its state is found there. Blocks; takes two round trips, or one for each state
     that the window touches.
     """
-    (stats,) = source.reader.stats([queue], source.org, minutes=0)
+    stats = source.stats(queue)
     counts = [getattr(stats, state.value) for state in ORDER]
     starts = [sum(counts[:n]) for n in range(len(ORDER))]
     total = sum(counts)

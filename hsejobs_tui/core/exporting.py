@@ -115,7 +115,7 @@ def write(
     An export that was cancelled or failed leaves no file. Raises Refused if the file exists, or cannot
     be written.
     """
-    (stats,) = source.reader.stats([search.queue], source.org, minutes=0)
+    stats = source.stats(search.queue)
     done = Exported(path, sum(getattr(stats, state.value) for state in search.states))
     whole = False
     file = _new(path)

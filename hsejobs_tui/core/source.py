@@ -12,7 +12,7 @@ from hsejobs.model import JobRecord, State
 from hsejobs.store import keys
 from hsejobs.store.client import RedisClient
 from hsejobs.store.crowds import Crowd, Crowds
-from hsejobs.store.read import JobReader, LastRun
+from hsejobs.store.read import JobReader, LastRun, QueueStats
 from hsejobs.store.read_live import PATIENCE, LiveReader, Snapshot, Window
 from hsejobs.store.registry import QueueInfo, ScheduleInfo
 from hsejobs_tui.core.acting import actor_of
@@ -106,6 +106,10 @@ class LiveSource:
         for row in window.rows:
             self._shown(row)
         return window
+
+    def stats(self, queue: str) -> QueueStats:
+        """How many jobs of each state the queue has, without its minutes."""
+        return self.reader.stats([queue], self.org, minutes=0)[0]
 
     def jobs(self, queue: str, ids: Sequence[str]) -> list[JobRecord | None]:
         """These jobs, without payloads."""

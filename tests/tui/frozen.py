@@ -183,11 +183,16 @@ class Frozen(LiveSource):
         return GLANCE
 
     def window(self, queue: str, state: State, **place: Any) -> Window:
-        rows: list[JobRecord | None] = [job(n, queue, state) for n in range(60)]
-        anchor = place["anchor"]
+        # A job has one state.
+        first = 0 if state is State.FAILED else 100 * [*State].index(state)
+        rows: list[JobRecord | None] = [job(first + n, queue, state) for n in range(60)]
+        anchor = place.get("anchor")
         ids = [row.id for row in rows if row]
         found = ids.index(anchor) if anchor else None
         return Window(FAILED, False, 0, found, NOW, rows)
+
+    def stats(self, queue: str) -> QueueStats:
+        return next(one for one in GLANCE.queues if one.name == queue)
 
     def jobs(self, queue: str, ids: Sequence[str]) -> list[JobRecord | None]:
         return [job(int(one[5:]), queue, State.FAILED) for one in ids]

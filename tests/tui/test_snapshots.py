@@ -17,7 +17,7 @@ SIZES = [(80, 24), (120, 36), (200, 50)]
 STEPS = {
     "overview": [],
     "queue": ["j", "enter", "j", "space"],
-    "waiting": ["j", "enter", "tab"],
+    "all-states": ["j", "enter", "tab"],
     "all-selected": ["j", "enter", "asterisk"],
     "search": ["j", "slash", "a", "n", "n", "enter"],
     "job": ["j", "enter", "enter"],
@@ -58,6 +58,8 @@ def test_screen(tmp_path: Path, snap_compare: Any, name: str, size: tuple[int, i
             await settle(pilot)
         _still(pilot)
         await settle(pilot)
+        # A read that the constant source does not have would go to a Redis that is not there.
+        assert pilot.app.session.outage is None
 
     assert snap_compare(frozen_app(tmp_path), terminal_size=size, run_before=walk)
 
