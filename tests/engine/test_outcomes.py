@@ -110,7 +110,7 @@ def test_as_many_hung_threads_as_workers_restart_the_consumer(consumer: Start) -
 def test_short_timeouts_do_not_count_as_hung_threads(consumer: Start) -> None:
     """A sender chooses how long its job may take; that must not restart the shared consumer."""
     one = consumer("-k", "thread", "-w", "2")
-    late = [jobs.work.add({"n": n, "seconds": 0.5}, timeout=0.001, attempts=1) for n in range(10)]
+    late = [jobs.work.add({"n": n, "seconds": 2.0}, timeout=0.001, attempts=1) for n in range(10)]
     for job in late:
         with pytest.raises(JobFailed) as caught:
             job.wait(30)

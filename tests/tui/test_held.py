@@ -164,3 +164,22 @@ def test_one_frame_says_what_is_held(stage: Stage, capsys: pytest.CaptureFixture
     # Without keys: there are none.
     told = r"note: mail: org-7 is held by bob [0-9.]+m?s?, 3 jobs of it wait; let it go\n"
     assert re.search(told, shown)
+
+
+async def test_a_hold_does_what_its_question_said(stage: Stage) -> None:
+    stage.add("job-1", org="org-1")
+    shares = Shares(stage.redis, "t")
+    async with opened(stage, "enter", "H") as pilot:
+        await shows(pilot, "Hold in mail", "Hold the organization org-1", "Jobs that run finish")
+        # A colleague held it meanwhile: the answer does not let it go.
+        shares.set("mail", "org-1", paused=True)
+        await pilot.press("2")
+        await says(pilot, "settings of org-1 changed since they were shown")
+        assert shares.get("mail", "org-1").paused
+        await shows(pilot, "(tenant_paused)")
+        await pilot.press("H")
+        await shows(pilot, "Let the organization org-1 go")
+        await pilot.press("2")
+        await says(pilot, "org-1 is let go")
+        assert not shares.get("mail", "org-1").paused
+    assert '"act": "tenants set"' in (stage.home / "audit.log").read_text()

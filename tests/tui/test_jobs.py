@@ -19,7 +19,6 @@ from hsejobs.error_groups import normalized
 from hsejobs.errors import InvalidOption, Refused
 from hsejobs.model import Relative, State
 from hsejobs.store import registry
-from hsejobs.store.shares import Shares
 from hsejobs.store.write import NewJob
 from hsejobs_tui.core import exporting
 from hsejobs_tui.screens.job import JobView
@@ -341,25 +340,6 @@ async def test_an_edit_is_bound_to_the_job_that_was_seen(stage: Stage) -> None:
         await pilot.press("y")
         await says(pilot, "job 'job-1' is waiting")
     assert stage.counts()["waiting"] == 1
-
-
-async def test_a_hold_does_what_its_question_said(stage: Stage) -> None:
-    stage.add("job-1", org="org-1")
-    shares = Shares(stage.redis, "t")
-    async with opened(stage, "enter", "H") as pilot:
-        await shows(pilot, "Hold in mail", "Hold the organization org-1", "Jobs that run finish")
-        # A colleague held it meanwhile: the answer does not let it go.
-        shares.set("mail", "org-1", paused=True)
-        await pilot.press("2")
-        await says(pilot, "settings of org-1 changed since they were shown")
-        assert shares.get("mail", "org-1").paused
-        await shows(pilot, "(tenant_paused)")
-        await pilot.press("H")
-        await shows(pilot, "Let the organization org-1 go")
-        await pilot.press("2")
-        await says(pilot, "org-1 is let go")
-        assert not shares.get("mail", "org-1").paused
-    assert '"act": "tenants set"' in (stage.home / "audit.log").read_text()
 
 
 def test_who_may_not_act_has_neither_hold_nor_edit(stage: Stage) -> None:
