@@ -118,7 +118,7 @@ def program(url: str) -> Iterator[tuple[int, int]]:
         "COLUMNS": "120",
         "LINES": "36",
     }
-    # Of installed modules only; without it, each start would compile all of a working tree's.
+    # As installed, the program is compiled; with this, each start would compile a working tree.
     env.pop("PYTHONDONTWRITEBYTECODE", None)
     with subprocess.Popen(
         [sys.executable, "-m", "hsejobs_tui"],

@@ -37,6 +37,7 @@ def _text(*parts: str) -> str:
     return _LUA.joinpath(*parts).read_text(encoding="utf-8")
 
 
+@cache
 def keep() -> None:
     """Reads all files now, for a program that runs for long: its scripts are those of its own release, also
     when another one is installed over it meanwhile.

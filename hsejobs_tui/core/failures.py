@@ -10,7 +10,7 @@ from hsejobs.store.marks import Mark
 from hsejobs.store.minutes import Minute
 from hsejobs_tui.core.groups import Group
 from hsejobs_tui.core.source import LiveSource
-from hsejobs_tui.core.steady import Moves, Rank
+from hsejobs_tui.core.steady import COUNT, Rank
 from hsejobs_tui.core.view import kind_of
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
@@ -27,8 +27,8 @@ SPANS = (
     (3 * HOUR - 10 * MINUTE, "1m", MINUTE),
 )
 
-#: How the figures of `rank` move: that many errors more are clearly worse, and any than none.
-MOVES = (Moves(2), Moves(2), Moves(2))
+#: How the figures of `rank` move.
+MOVES = (COUNT, COUNT, COUNT)
 
 #: Queue, code and normalized text of a group.
 Name = tuple[str, str, str]

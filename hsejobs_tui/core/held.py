@@ -8,14 +8,12 @@ from dataclasses import dataclass, field
 from hsejobs.store.circuits import Circuit
 from hsejobs.store.read_live import Snapshot
 from hsejobs_tui.core.source import LiveSource, circuit_of
-from hsejobs_tui.core.steady import Moves, Rank
+from hsejobs_tui.core.steady import Rank
 
 #: Delayed jobs of a queue whose reasons are read, those that are due first.
 READ = 1_000
 #: The states of circuits, those in trouble first.
 STATES = ("open", "half-open", "closed")
-#: How the number of jobs that a circuit holds moves.
-MOVES = Moves(2)
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from hsejobs.store.minutes import Minute, bucket_end_ms
 from hsejobs.store.periods import By
 from hsejobs_tui.core.charts import bucket_grid
 from hsejobs_tui.core.source import LiveSource
-from hsejobs_tui.core.steady import Moves, Rank
+from hsejobs_tui.core.steady import Rank
 from hsejobs_tui.core.text import duration
 
 #: What a window can be divided by, in the order of the key.
@@ -22,8 +22,6 @@ _BY = {"task": By.TASK, "error": By.ERROR, "tenant": By.ORG}
 #: Minutes that a bin may have.
 _WIDTHS = (1, 2, 3, 5, 10, 20, 30, 60, 120, 180, 240, 360, 480, 720, 1_440)
 _MINUTE = 60_000
-#: How what is counted of a part moves.
-PART_MOVES = Moves(2)
 #: Values of a part's past: a multiple of what is drawn, whatever the size of the screen.
 PAST = 84
 #: Bounds of the heat map's rows, in ms.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hsejobs_tui.core.insight import DIVISIONS, PART_MOVES, Bin, Part, Window, part_rank
-from hsejobs_tui.core.steady import Places
+from hsejobs_tui.core.insight import DIVISIONS, Bin, Part, Window, part_rank
+from hsejobs_tui.core.steady import COUNT, Places
 
 
 class InsightState:
@@ -19,7 +19,7 @@ class InsightState:
         self.cursor: int | None = None
         self.span: tuple[int, int | None] | None = None
         self.window: Window | None = None
-        self._places: Places[str] = Places(PART_MOVES)
+        self._places: Places[str] = Places(COUNT)
         #: The steps of the chosen part, None while they are read; not used for queues.
         self.steps: list[Bin] | None = None
         self.bins: list[Bin] = []

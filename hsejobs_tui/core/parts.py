@@ -12,14 +12,13 @@ from hsejobs.store.history import Range, finest
 from hsejobs.store.minutes import Minute
 from hsejobs_tui.core.joblist import titled
 from hsejobs_tui.core.source import LiveSource
-from hsejobs_tui.core.steady import Moves, Places, Rank
+from hsejobs_tui.core.steady import Places, Rank
 from hsejobs_tui.core.view import kind, kind_of
 
 Kind = Literal["error", "org", "task"]
 KINDS: tuple[Kind, ...] = ("error", "org", "task")
-#: Shares kept of each kind, and how what they count moves.
+#: Shares kept of each kind.
 MOST = 5
-MOVES = Moves(2)
 #: The placeholders of a normalized error.
 _HOLES = re.compile(r"<(?:address|url|id|hex|text|n)>")
 #: Characters that end the literal part of an error, as a filter quotes its values.

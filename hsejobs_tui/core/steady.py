@@ -34,6 +34,8 @@ class Moves(NamedTuple):
         return 0.0 if abs(value) <= self.none else value
 
 
+#: How a number of jobs, attempts or errors moves.
+COUNT = Moves(2)
 #: How a share from 0 to 1 moves: not much is left above a large one.
 SHARE = Moves(0.03, 0.01, 0.1)
 

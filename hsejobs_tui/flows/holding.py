@@ -70,12 +70,12 @@ async def _organizations(
     crowd = session.crowds.get(queue, Crowd())
     held = [one.name for one in crowd.held[:MOST_HELD]]
     page = await session.read(session.source.tenants, queue, limit=MOST_BUSY)
-    others = [one.organization_id for one in page.tenants if one.organization_id is not None]
+    known = {one.organization_id: one for one in page.tenants if one.organization_id is not None}
     alerted = list(dict.fromkeys(one for one in (crowd.top, busy) if one is not None))
     first: dict[str, Act] = {}
     last: dict[str, Act] = {}
-    for owner in dict.fromkeys([*alerted, *held, *others]):
-        tenants = await _read(session, [queue], owner)
+    for owner in dict.fromkeys([*alerted, *held, *known]):
+        tenants = [known[owner]] if owner in known else await _read(session, [queue], owner)
         on_top = owner in alerted or tenants[0].paused
         (first if on_top else last).update(_tenant(session, [queue], tenants))
         flooded = [name for name, one in session.crowds.items() if one.floods and one.top == owner]

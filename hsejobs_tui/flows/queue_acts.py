@@ -46,8 +46,8 @@ async def clean(session: Session, queue: str, first: State) -> None:
         state, grace = State(words[0]), parse_duration(words[1], "age")
         limit = int(words[2]) if len(words) == 3 else None
         selection = await session.do(session.acts.select_clean, queue, state, grace, limit)
-        seen = session.snapshot.queues if session.snapshot is not None else []
-        younger = next((getattr(one, state.value) for one in seen if one.name == queue), 0)
+        stats = session.stats(queue)
+        younger = getattr(stats, state.value) if stats is not None else 0
         if not selection.count and younger:
             # The question stays: while Redis is full, the jobs of the last minutes are the ones to remove.
             every = all_of(younger, f"{state} job")

@@ -15,7 +15,7 @@ from hsejobs_tui.core import held
 from hsejobs_tui.core.charts import moment_text
 from hsejobs_tui.core.held import Circuited, Held
 from hsejobs_tui.core.parts import quoted
-from hsejobs_tui.core.steady import Places
+from hsejobs_tui.core.steady import COUNT, Places
 from hsejobs_tui.core.text import duration, one_line, safe
 from hsejobs_tui.dialogs.questions import Confirm
 from hsejobs_tui.screens.base import View
@@ -44,7 +44,7 @@ class CircuitList(View):
     def __init__(self) -> None:
         super().__init__()
         self.found = Circuited()
-        self._places: Places[str] = Places(held.MOVES)
+        self._places: Places[str] = Places(COUNT)
 
     def body(self) -> ComposeResult:
         yield Rows(COLUMNS, "No endpoint or mail server has failed in the last day.")

@@ -7,7 +7,7 @@ from textual.widgets import Input
 from hsejobs.errors import JobsError
 from hsejobs_tui.core import parts
 from hsejobs_tui.core.parts import Kind, Past, Share
-from hsejobs_tui.core.steady import Places
+from hsejobs_tui.core.steady import COUNT, Places
 from hsejobs_tui.screens.marking import Marking
 
 #: Seconds between two reads of the queue's past.
@@ -20,7 +20,7 @@ class Shares(Marking):
     def __init__(self, query: str = "") -> None:
         super().__init__(query)
         self.past: Past | None = None
-        self._places: dict[Kind, Places[str]] = {by: Places(parts.MOVES) for by in parts.KINDS}
+        self._places: dict[Kind, Places[str]] = {by: Places(COUNT) for by in parts.KINDS}
         #: For which window of time the past was read, and when.
         self._past_of: tuple[object, float] = (None, 0.0)
         #: The shares that the list is limited to.

@@ -14,7 +14,7 @@ from hsejobs.store.read import QueueStats
 from hsejobs.wording import counted, jobs_wait
 from hsejobs_tui.core import charts, running
 from hsejobs_tui.core.running import Running
-from hsejobs_tui.core.steady import Moves, Places, Rank
+from hsejobs_tui.core.steady import COUNT, Places, Rank
 from hsejobs_tui.core.text import duration, one_line, safe, size
 from hsejobs_tui.flows.job_acts import act
 from hsejobs_tui.screens.base import View
@@ -42,8 +42,6 @@ CONSUMERS = (
     Column("up", 5, right=True, above=100),
     Column("seen", 0),
 )
-#: How the number of jobs that wait for a consumer moves.
-WAITING = Moves(2)
 #: Cells of a progress bar.
 BAR = 6
 
@@ -57,7 +55,7 @@ class Workers(View):
     def __init__(self) -> None:
         super().__init__()
         self.found: dict[str, Running] = {}
-        self._places: Places[str] = Places(WAITING)
+        self._places: Places[str] = Places(COUNT)
         self._jobs = Rows(JOBS, "No job is running.", "running")
         self._consumers = Rows(CONSUMERS, "No queue is registered: start a worker.", "consumers")
 

@@ -17,7 +17,7 @@ from hsejobs_tui.core.held import Held
 from hsejobs_tui.core.insight import Part
 from hsejobs_tui.core.overview import QueueView
 from hsejobs_tui.core.parts import Share
-from hsejobs_tui.core.steady import SHARE, Moves, Places, Rank
+from hsejobs_tui.core.steady import COUNT, SHARE, Moves, Places, Rank
 from hsejobs_tui.core.tenants import TenantRow
 from hsejobs_tui.core.view import queue_row
 from hsejobs_tui.dialogs.counting import Counted
@@ -244,9 +244,9 @@ CIRCUIT = Circuit("smtp:mail.example.com:587", "open", 2, None, None, False, Non
     ("moves", "rank"),
     [
         ((SHARE,), lambda x: tenants.rank(TenantRow("one", added_share=x / 1_000))),
-        ((insight.PART_MOVES,), lambda x: insight.part_rank(Part("one", "one", x, []))),
-        ((parts.MOVES,), lambda x: parts._rank(Share("error", "one", x, 0, "one"))),
-        ((held.MOVES,), lambda x: held.rank(CIRCUIT, Held(Counter(mail=x)))),
+        ((COUNT,), lambda x: insight.part_rank(Part("one", "one", x, []))),
+        ((COUNT,), lambda x: parts._rank(Share("error", "one", x, 0, "one"))),
+        ((COUNT,), lambda x: held.rank(CIRCUIT, Held(Counter(mail=x)))),
         (overview.MOVES, lambda x: view(x / 1_000, 0).rank),
         (overview.MOVES, lambda x: view(0, x * 60_000).rank),
     ],
