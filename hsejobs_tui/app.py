@@ -9,8 +9,10 @@ from collections.abc import Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from typing import Any, ClassVar, TypeVar
 
+from rich.console import RenderableType
 from rich.theme import Theme as RichTheme
 from textual import events
+from textual._context import visible_screen_stack
 from textual.app import App
 from textual.binding import BindingType
 from textual.css.query import NoMatches
@@ -28,20 +30,13 @@ from hsejobs_tui.screens.base import View
 from hsejobs_tui.session.browser import Visit
 from hsejobs_tui.session.places import ListPlace, Place
 from hsejobs_tui.session.session import Session
-from hsejobs_tui.theme import theme
+from hsejobs_tui.theme import PlainBar, theme
 from hsejobs_tui.visits import Visits
 from hsejobs_tui.widgets.binds import bindings
 
 T = TypeVar("T")
 #: The command that runs in the current asyncio task.
 _RUNNING: ContextVar[object | None] = ContextVar("running", default=None)
-
-
-class _PlainBar(ScrollBarRender):
-    """A scroll bar whose ends are whole cells."""
-
-    VERTICAL_BARS: ClassVar[list[str]] = [" "] * 8
-    HORIZONTAL_BARS: ClassVar[list[str]] = [" "] * 8
 
 
 class JobsApp(App[None]):
@@ -101,7 +96,7 @@ class JobsApp(App[None]):
     def on_mount(self) -> None:
         """Starts polling."""
         self.set_class(self.options.ascii_only, "-ascii")
-        ScrollBar.renderer = _PlainBar if self.options.ascii_only else ScrollBarRender
+        ScrollBar.renderer = PlainBar if self.options.ascii_only else ScrollBarRender
         self._watch()
         if self._first:
             self.post_message(Visit(self._first))
@@ -241,6 +236,11 @@ class JobsApp(App[None]):
         """The current screen, None before there is one: it changes when another one is shown."""
         view = self.view
         return id(view) if view is not None and view.is_mounted else None
+
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        """Frees the screens below that were drawn: the context of each task that ever drew keeps them."""
+        super()._display(screen, renderable)
+        visible_screen_stack.get([]).clear()
 
     def redraw(self) -> None:
         """Draws the head and status lines of the current screen."""

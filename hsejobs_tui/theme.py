@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+from textual.scrollbar import ScrollBarRender
 from textual.theme import Theme
 
 from hsejobs_tui.core.colors import grounds, style
@@ -69,3 +72,10 @@ def theme(mode: str) -> Theme:
             "footer-key-foreground": ground["accent"],
         },
     )
+
+
+class PlainBar(ScrollBarRender):
+    """A scroll bar whose ends are whole cells."""
+
+    VERTICAL_BARS: ClassVar[list[str]] = [" "] * 8
+    HORIZONTAL_BARS: ClassVar[list[str]] = [" "] * 8

@@ -188,7 +188,7 @@ class Frozen(LiveSource):
         rows: list[JobRecord | None] = [job(first + n, queue, state) for n in range(60)]
         anchor = place.get("anchor")
         ids = [row.id for row in rows if row]
-        found = ids.index(anchor) if anchor else None
+        found = ids.index(anchor) if anchor in ids else None
         return Window(FAILED, False, 0, found, NOW, rows)
 
     def stats(self, queue: str) -> QueueStats:
