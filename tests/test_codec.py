@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime
+import decimal
+import enum
 import json
+import uuid
+from collections import OrderedDict, namedtuple
 from typing import Any
 
 import pytest
@@ -52,3 +58,58 @@ def test_what_is_written_is_read(value: Any) -> None:
     """Lone surrogates, which UTF-8 cannot hold, included."""
     assert codec.loads(codec.dumps({"a": value, "b": "\ud800"})) == {"a": value, "b": "\ud800"}
     assert codec.whole(json.dumps(value, ensure_ascii=False)).encode()
+
+
+class Number(enum.IntEnum):
+    ONE = 1
+
+
+class Word(enum.StrEnum):
+    ONE = "one"
+
+
+class Plain(enum.Enum):
+    ONE = "one"
+
+
+class Text(str):
+    pass
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+
+
+Pair = namedtuple("Pair", "a b")
+LONG = 2**70
+#: What JSON can hold and Python has other types for.
+OTHERS = (Number.ONE, Word.ONE, Text("a"), OrderedDict(a=1), Pair(1, 2), (1, (2,)), {1: 2}, LONG)
+#: What some writers of JSON take, and write something else in its place.
+REFUSED = (
+    float("nan"),
+    float("-inf"),
+    uuid.UUID(int=1),
+    datetime.date(2026, 1, 1),
+    datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC),
+    decimal.Decimal(1),
+    Plain.ONE,
+    Point(1),
+    b"a",
+    {1},
+)
+
+
+@given(st.one_of(VALUES, st.sampled_from(OTHERS)))
+def test_what_is_written_is_what_the_standard_library_writes(value: Any) -> None:
+    for whole in (value, {"a": value}, {"a": [value], "b": None}):
+        text = json.dumps(whole, ensure_ascii=False, separators=(",", ":"))
+        # As read: 1e-7 may be written as 1e-07. `repr` tells 1 from true and 1.0.
+        assert repr(codec.loads(codec.dumps(whole))) == repr(json.loads(text))
+
+
+@pytest.mark.parametrize("value", REFUSED, ids=lambda value: type(value).__name__)
+def test_what_json_cannot_hold_is_refused(value: Any) -> None:
+    for whole in (value, {"a": value}, {"a": {"b": [value]}, "c": None}):
+        with pytest.raises((TypeError, ValueError)):
+            codec.dumps(whole)
