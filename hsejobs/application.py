@@ -19,6 +19,7 @@ from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from hsejobs.errors import JobsError, SettingsError
+from hsejobs.garbage import not_sought
 
 if TYPE_CHECKING:
     from hsejobs.engine.huey import JobHuey
@@ -99,7 +100,8 @@ def load(name: str) -> ModuleType:
     """Imports the module. Raises SettingsError for whatever the import raises."""
     _add_working_folder()
     try:
-        return importlib.import_module(name)
+        with not_sought(stays=True):
+            return importlib.import_module(name)
     except JobsError as error:
         text = f"{name} cannot be imported: {error} ({_place(error)})"
         raise SettingsError(VARIABLE, text) from None

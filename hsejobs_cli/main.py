@@ -37,7 +37,10 @@ def _obey_signals() -> None:
 
 def _run() -> int:
     try:
-        from hsejobs_cli.app import run_command
+        from hsejobs.garbage import not_sought
+
+        with not_sought(stays=True):
+            from hsejobs_cli.app import run_command
     except ModuleNotFoundError as error:
         from hsejobs.extras import missing_extra_message
 

@@ -9,6 +9,7 @@ import signal
 import socket
 
 from hsejobs.errors import SettingsError
+from hsejobs.garbage import not_sought
 from hsejobs.settings import Settings
 from hsejobs_http.connections import raise_file_limit
 from hsejobs_http.tokens import TokenVerifier
@@ -59,10 +60,15 @@ def serve(settings: Settings, workers: int = 1) -> None:
 
     Raises SettingsError, also when there is no key for tokens.
     """
-    import uvicorn
-    from uvicorn.supervisors import Multiprocess
+    with not_sought(stays=True):
+        import uvicorn
+        from uvicorn.supervisors import Multiprocess
 
-    from hsejobs_http.wire import Wire
+        from hsejobs_http.wire import Wire
+
+        if workers == 1:
+            # What uvicorn would import; workers are processes of their own.
+            import hsejobs_http.app  # noqa: F401
 
     TokenVerifier(settings)
     raise_file_limit(settings)

@@ -22,6 +22,7 @@ from tests.support.certificates import short_folder
 from tests.support.cluster import Cluster
 from tests.support.consumers import Consumers, consumers
 from tests.support.environment import is_callers_own
+from tests.support.garbage import pytest_collection_finish
 from tests.support.lanes import (
     pytest_addoption,
     pytest_collection_modifyitems,
@@ -33,7 +34,12 @@ from tests.support.programs import logs_of
 from tests.support.sentinel import SentinelSet
 from tests.support.server import Server, binary_of, server_binary
 
-__all__ = ["pytest_addoption", "pytest_collection_modifyitems", "pytest_configure"]
+__all__ = [
+    "pytest_addoption",
+    "pytest_collection_finish",
+    "pytest_collection_modifyitems",
+    "pytest_configure",
+]
 
 
 @pytest.fixture(scope="session", autouse=True)

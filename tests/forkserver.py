@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -220,6 +221,8 @@ def _serve(kind: str, fd: int) -> list[str] | None:
             lean.import_redis()
         for name in KINDS[kind]:
             importlib.import_module(name)
+        # A search for garbage would touch, and so copy, every page that the programs share.
+        gc.freeze()
         while True:
             data, fds, _, _ = socket.recv_fds(asking, 1000, 4)
             if not data:

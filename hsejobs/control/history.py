@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
@@ -19,6 +17,7 @@ from hsejobs.control.actors import Actor
 from hsejobs.control.durations import parse_duration
 from hsejobs.control.moments import parse_moment
 from hsejobs.errors import Forbidden, InvalidOption
+from hsejobs.garbage import not_sought
 from hsejobs.model import UNSEEN, iso_time
 from hsejobs.store import registry
 from hsejobs.store.client import RedisClient
@@ -168,7 +167,7 @@ def read(
     if org is not None and division is not None:
         raise Forbidden("the history of one organization cannot be divided; leave out `by`")
     series: list[Series] = []
-    with _collecting_later():
+    with not_sought():
         for queue in queues:
             reader = QueueHistory(client, prefix, queue)
             whole = division is None
@@ -200,21 +199,6 @@ def _parts(
         for name, minute in period.parts[by].items():
             parts[name].append((at_ms, minute))
     return [Series(queue, name, parts[name]) for name in parts if only in (None, name)]
-
-
-@contextmanager
-def _collecting_later() -> Iterator[None]:
-    """Postpones the search for reference cycles: a long history has none, and a hundred thousand objects.
-
-    It would take as long as everything else.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def parse_by(by: str | None) -> By | None:

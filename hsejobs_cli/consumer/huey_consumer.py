@@ -12,6 +12,7 @@ from typing import Any
 
 # Not where it is needed: a signal may arrive while a module is imported.
 from hsejobs import pulse
+from hsejobs.garbage import not_sought
 
 #: Exit status that tells the supervisor not to restart the consumer: EX_CONFIG of sysexits.h.
 BROKEN = 78
@@ -20,15 +21,19 @@ BROKEN = 78
 def main() -> None:
     """Imports the application, then runs Huey's consumer."""
     _listen()
-    from hsejobs.application import load
-    from hsejobs.errors import SettingsError
+    with not_sought(stays=True):
+        from hsejobs.application import load
+        from hsejobs.errors import SettingsError
 
-    try:
-        load(sys.argv[1].rpartition(".")[0])
-    except SettingsError as error:
-        sys.stderr.write(f"error: {error} ({error.code})\n")
-        sys.exit(BROKEN)
-    from huey.bin.huey_consumer import consumer_main
+        try:
+            load(sys.argv[1].rpartition(".")[0])
+        except SettingsError as error:
+            sys.stderr.write(f"error: {error} ({error.code})\n")
+            sys.exit(BROKEN)
+        # The consumer's own modules are imported when it is made, after the application's.
+        from huey.bin.huey_consumer import consumer_main
+
+        import hsejobs.engine.consumer  # noqa: F401
 
     consumer_main()
 

@@ -162,7 +162,10 @@ class Session:
             self._polling = True
             requested = self._requested
             await self._poll_once()
-            gc.enable()
+            if not gc.isenabled():
+                # What the first frame needed stays: later searches for garbage leave it out.
+                gc.freeze()
+                gc.enable()
             if self.now() >= self._give_back_at:
                 self._give_back_at = self.now() + allocator.EVERY
                 await self.read(allocator.give_back)
