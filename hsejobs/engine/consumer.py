@@ -39,7 +39,7 @@ class JobConsumer(WorkerSupervision):
         logs.configure(settings.log_level, settings.log_format)
         # Again: the application's modules may have set a tracer provider.
         tracing.start()
-        scripts.keep()
+        scripts.keep(scripts.COMPLETE)
         self.pid = os.getpid()
         self.worker_id = f"{os.uname().nodename[:40]}:{os.getpid()}:{new_job_id()[-5:]}".replace(
             " ", "-"

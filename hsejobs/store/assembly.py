@@ -15,6 +15,11 @@ _FUNCTION = re.compile(r"(?:local )?function (\w+)\(")
 #: Variables of one layer; the most that a function may use of those around it (Lua's limit is 60).
 _LAYER, _MOST_UPVALUES = 12, 50
 _LOCAL = re.compile(r"local ([\w, ]+?)(?: =|$)", re.M)
+#: A call that does not define the function, a declaration without a value, and a name that is no field.
+_CALL = re.compile(r"(?<![\w.:'])(?<!function )(\w+)\(")
+_DECLARED = re.compile(r"\blocal \w+$", re.M)
+_NAME = re.compile(r"(?<![\w.:'])(\w+)\b(?!')")
+_WORD = re.compile(r"\w+")
 
 
 class _Block(NamedTuple):
@@ -65,7 +70,8 @@ def _layered(parts: Sequence[str], body: str) -> str:
     When Lua creates a function, it searches each variable of the function around it among all that
     other functions there use; those from further out are only copied.
     """
-    rest = ["\n".join(parts[at:]) + "\n" + body for at in range(len(parts) + 1)]
+    #: By word: the last part that has it; the body comes after all of them.
+    last = {word: at for at, part in enumerate([*parts, body]) for word in _words(part)}
     names: list[str] = []
     opened, since, lines = 0, 0, []
     for at, part in enumerate(parts):
@@ -73,11 +79,14 @@ def _layered(parts: Sequence[str], body: str) -> str:
         fresh = _declared(part)
         names += fresh
         since += len(fresh)
-        inside = set(re.findall(r"\w+", rest[at + 1]))
-        if since >= _LAYER and len(inside.intersection(names)) <= _MOST_UPVALUES:
+        if since >= _LAYER and sum(last[name] > at for name in set(names)) <= _MOST_UPVALUES:
             lines.append("return (function()")
             opened, since = opened + 1, 0
     return "\n".join([*lines, body, *["end)()"] * opened])
+
+
+def _words(text: str) -> set[str]:
+    return set(_WORD.findall(text))
 
 
 def _declared(part: str) -> list[str]:
@@ -105,8 +114,8 @@ def _blocks(code: str) -> Iterator[_Block]:
 
 def _used(body: str, blocks: Sequence[_Block]) -> set[str]:
     """The names of the functions that the body needs."""
-    words = set(re.findall(r"\w+", "\n".join([body, *(b.text for b in blocks if not b.name)])))
-    named = {block.name: set(re.findall(r"\w+", block.text)) for block in blocks if block.name}
+    words = _words("\n".join([body, *(b.text for b in blocks if not b.name)]))
+    named = {block.name: _words(block.text) for block in blocks if block.name}
     used: set[str] = set()
     fresh = words & named.keys()
     while fresh:
@@ -118,10 +127,11 @@ def _used(body: str, blocks: Sequence[_Block]) -> set[str]:
 def _loader(lazy: Sequence[Sequence[_Block]], names: set[str], eager: str) -> str:
     """The code that creates a lazy function, and those beside it, when it is asked for."""
     lines: list[str] = []
-    words = [set(re.findall(r"\w+", "\n".join(block.text for block in group))) for group in lazy]
+    outside = _words(eager)
+    words = [_words("\n".join(block.text for block in group)) for group in lazy]
     for at, group in enumerate(lazy):
         own = {block.name for block in group if block.name}
-        elsewhere = set(re.findall(r"\w+", eager)).union(*words[:at], *words[at + 1 :])
+        elsewhere = outside.union(*words[:at], *words[at + 1 :])
         if leaked := elsewhere & _variables(group):
             raise TypeError(f"others use {', '.join(sorted(leaked))} of a lazy fragment")
         asked = sorted(own & elsewhere)
@@ -146,9 +156,8 @@ def _through(text: str, names: set[str]) -> str:
     """The text, in which calls of these functions go through `rare`."""
     if not names:
         return text
-    any_name = "|".join(sorted(names))
-    changed = re.sub(rf"(?<![\w.:'])(?<!function )({any_name})\(", r"rare.\1(", text)
-    others = re.sub(r"\blocal \w+$", "", changed, flags=re.M)
-    if left := re.search(rf"(?<![\w.:'])({any_name})\b(?!')", others):
-        raise TypeError(f"{left[1]} is lazy; it can only be called")
+    changed = _CALL.sub(lambda found: f"rare.{found[1]}(" if found[1] in names else found[0], text)
+    others = _DECLARED.sub("", changed)
+    if left := next((word for word in _NAME.findall(others) if word in names), None):
+        raise TypeError(f"{left} is lazy; it can only be called")
     return changed

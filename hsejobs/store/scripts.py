@@ -38,12 +38,15 @@ def _text(*parts: str) -> str:
 
 
 @cache
-def keep() -> None:
+def keep(*needed: Script) -> None:
     """Reads all files now, for a program that runs for long: its scripts are those of its own release, also
-    when another one is installed over it meanwhile.
+    when another one is installed over it meanwhile. Assembles those ``needed``, before each of the
+    program's threads and processes would.
     """
     for path in _LUA.glob("**/*.lua"):
         _text(*path.relative_to(_LUA).parts)
+    for script in needed:
+        script.prepare()
 
 
 def _header(text: str) -> dict[str, str]:
@@ -106,6 +109,10 @@ class Script:
         # A local variable is faster than a field of a global, and scripts call it many times.
         code = (before + code).replace("redis.call(", "call(")
         return keys.into_lua(f"local call = redis.call\n{code}")
+
+    def prepare(self) -> None:
+        """Assembles the script, unless that was done."""
+        self.sha  # noqa: B018
 
     @cached_property
     def sha(self) -> str:
