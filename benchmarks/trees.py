@@ -7,8 +7,10 @@ Run it in any folder; hsejobs' code comes from the trees, the benchmark's from i
 
 CPU time of the adding or working process alone, because a busy machine changes it least. A round
 measures both trees, in turn the one or the other first; ratios are taken inside a round, above 1
-when the second tree is slower. ``start`` is a process that adds one job. Jobs carry a mail and return
-a small result, over TCP (``--case`` chooses another condition of `cases`); all results are looked at.
+when the second tree is slower. ``start`` is a process that adds one job, ``first`` a consumer with four
+threads that runs it and stops, and ``first, elapsed`` the seconds from its start until the job has ended.
+Jobs carry a mail and return a small result, over TCP (``--case`` chooses another condition of `cases`);
+all results are looked at.
 Trees with the same code are refused, unless ``--noise`` asks for what the machine's noise is.
 """
 
@@ -19,6 +21,7 @@ import json
 import resource
 import statistics
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,17 +58,23 @@ def cpu_of(act: Callable[[], object]) -> float:
 def measure(tree: Tree, binary: str, case: Case, jobs: int) -> dict[str, float]:
     """Run one round with one checkout."""
     with Arena(tree, binary, case) as arena:
-        found = {
-            "start": cpu_of(lambda: arena.add("add", 1)),
-            "add": cpu_of(lambda: arena.add("add", jobs)),
-            "bulk": cpu_of(lambda: arena.add("bulk", 2 * jobs)),
-        }
+        found = {"start": cpu_of(lambda: arena.add("add", 1))}
+
+        def first() -> None:
+            began = time.perf_counter()
+            arena.start_workers(tree.one[2])
+            arena.wait(lambda: arena.completed() >= 1, 300)
+            found["first, elapsed"] = time.perf_counter() - began
+            arena.stop_workers()
 
         def drain() -> None:
             arena.start_workers(tree.one[0])
             arena.wait(lambda: arena.completed() >= 3 * jobs + 1, 300)
             arena.stop_workers()
 
+        found["first"] = cpu_of(first)
+        found["add"] = cpu_of(lambda: arena.add("add", jobs))
+        found["bulk"] = cpu_of(lambda: arena.add("bulk", 2 * jobs))
         found["drain"] = cpu_of(drain)
         arena.check()
         return found
