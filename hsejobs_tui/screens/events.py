@@ -139,8 +139,7 @@ class Events(View):
         rows, events = self.rows, self.shown
         first, place = self._first_row()
         at = {}
-        # Not those below, as in lists that are read from Redis: these are made when they come into view.
-        for row in range(max(0, first - 1), min(len(events), first + rows.page + 1)):
+        for row in range(max(0, first - 1), min(len(events), first + 2 * rows.page + 1)):
             at[row] = self._row(events[len(events) - 1 - row])
         if place is not None and place not in at:
             at[place] = self._row(events[len(events) - 1 - place])
