@@ -162,6 +162,14 @@ class Events(View):
             ],
         )
 
+    def action_command(self, command_id: str) -> None:
+        """Only what opens an event goes by the list that was seen: among events that come all the time, its
+        rows are far below those in view, where a key that moves would jump.
+        """
+        if command_id != "open":
+            self.rows.look.forget()
+        super().action_command(command_id)
+
     def on_rows_missing(self) -> None:
         """Draws rows that were scrolled to; their reasons are read with the next poll."""
         self._place()

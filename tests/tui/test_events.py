@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from hsejobs.errors import InvalidOption
 from hsejobs.store import keys
 from hsejobs_tui.core.event_list import EventFilter, Happened
+from hsejobs_tui.widgets.rows import Rows
 from tests.support.waiting import redis_ms
 from tests.tui.conftest import Stage
 from tests.tui.driving import settle, shows, text_of, until
@@ -109,6 +112,28 @@ async def test_the_cursor_stays_on_its_event(stage: Stage) -> None:
         await settle(pilot)
         line = next(line for line in text_of(app).splitlines() if line.startswith("> "))
         assert "job-29" in line
+
+
+@pytest.mark.anyio
+async def test_a_key_that_moves_goes_by_what_is_shown_now(stage: Stage) -> None:
+    """Events that come all the time put what was seen a moment ago far below."""
+    for n in range(40):
+        stage.add(f"early-{n}")
+    app = stage.app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("7")
+        await shows(pilot, "early-39")
+        await settle(pilot)
+        for n in range(15):
+            stage.add(f"late-{n}")
+        app.session.poll_soon()
+        await shows(pilot, "late-14")
+        await pilot.press("j")
+        rows: Any = app.screen.query_one(Rows)
+        assert rows.cursor == 1
+        assert rows.key.endswith("late-13")
+        await pilot.press("slash")
+        assert rows.cursor == 1
 
 
 @pytest.mark.anyio
