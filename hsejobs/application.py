@@ -100,7 +100,7 @@ def load(name: str) -> ModuleType:
     """Imports the module. Raises SettingsError for whatever the import raises."""
     _add_working_folder()
     try:
-        with not_sought(stays=True):
+        with not_sought():
             return importlib.import_module(name)
     except JobsError as error:
         text = f"{name} cannot be imported: {error} ({_place(error)})"

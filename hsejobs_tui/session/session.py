@@ -162,10 +162,7 @@ class Session:
             self._polling = True
             requested = self._requested
             await self._poll_once()
-            if not gc.isenabled():
-                # What the first frame needed stays: later searches for garbage leave it out.
-                gc.freeze()
-                gc.enable()
+            gc.enable()
             if self.now() >= self._give_back_at:
                 self._give_back_at = self.now() + allocator.EVERY
                 await self.read(allocator.give_back)

@@ -17,6 +17,7 @@ from textual.strip import Strip
 from textual.timer import Timer
 from textual.worker import Worker
 
+from hsejobs.garbage import not_sought
 from tests.tui.driving import settle
 from tests.tui.frozen import frozen_app
 
@@ -54,3 +55,17 @@ async def test_no_kind_of_object_grows_with_the_screens_that_were_closed(tmp_pat
     # Textual draws over the screens below; the context of a task that drew would keep them once closed.
     assert not any(stacks)
     assert after["hsejobs_tui.screens.overview.Overview"] == 1
+
+
+@pytest.mark.anyio
+async def test_what_is_garbage_during_a_read_does_not_stay(tmp_path: Path) -> None:
+    """A read of the history pauses the search for garbage, in another thread; the polls go on meanwhile."""
+    app = frozen_app(tmp_path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        before = gc.get_freeze_count()
+        with not_sought():
+            app.session.poll_soon()
+            await settle(pilot)
+        assert gc.get_freeze_count() == before
+        assert gc.isenabled()
