@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 #: New objects after which Python begins a search: never. Not ``gc.disable``, which what is imported may use
-#: for good, and not 0, which it may set.
+#: permanently, and not 0, which it may set.
 _NEVER = 2**31 - 1
 _usual = gc.get_threshold()[0]
 
