@@ -60,7 +60,9 @@ def serve(settings: Settings, workers: int = 1) -> None:
 
     Raises SettingsError, also when there is no key for tokens.
     """
-    with not_sought(stays=True):
+    TokenVerifier(settings)
+    # The application itself leaves what was imported out of later searches, when it is complete.
+    with not_sought():
         import uvicorn
         from uvicorn.supervisors import Multiprocess
 
@@ -70,7 +72,6 @@ def serve(settings: Settings, workers: int = 1) -> None:
             # What uvicorn would import; workers are processes of their own.
             import hsejobs_http.app  # noqa: F401
 
-    TokenVerifier(settings)
     raise_file_limit(settings)
     config = uvicorn.Config(
         "hsejobs_http.app:create_app",
