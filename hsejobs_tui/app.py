@@ -75,6 +75,7 @@ class JobsApp(App[None]):
         self.visits = Visits(self, self.session, waiting=bool(address))
         self._first = address
         self.gate = KeyGate(self, lambda: self.busy, lambda: self.reading, super().on_event)
+        self.draw_last = self.gate.draw_last
 
     def get_default_screen(self) -> Screen[Any]:
         return router.screen_for(ListPlace("overview"))

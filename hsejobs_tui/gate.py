@@ -8,6 +8,7 @@ read do the same as forty keys typed one by one.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -27,6 +28,9 @@ READING = 3.0
 #: Seconds without progress after which a command counts as hung (Redis hangs): Ctrl+Q and Ctrl+C, those that
 #: wait and those that come, then skip the queue.
 HUNG_AFTER = 0.7
+#: Seconds between two drawings of what the keys change, while keys wait: a person sees ten a second as a
+#: movement, and a drawing takes longer than all else that a key does.
+DRAWS = 0.1
 #: Keys that skip the queue while a command hangs.
 ESCAPE_KEYS = ("ctrl+q", "ctrl+c")
 #: Maximum number of waiting keys: more than a person types while a command hangs.
@@ -57,16 +61,25 @@ class KeyGate:
         #: When the last key was delivered, or began to wait.
         self._since = 0.0
         self._escape: asyncio.Task[None] | None = None
+        #: What draws the effects of the keys, once no key waits.
+        self._draw: Callable[[], None] | None = None
 
     @property
     def idle(self) -> bool:
         """Whether no key is waiting and all effects of the last one are complete."""
         return self._task is None or self._task.done()
 
+    def draw_last(self, draw: Callable[[], None]) -> None:
+        """Draws the effects of a key: after the keys that wait, at least every ``DRAWS`` seconds."""
+        if self.idle:
+            draw()
+        else:
+            self._draw = draw
+
     async def enter(self, event: Line) -> None:
         """Accepts one of them and delivers it in order."""
         loop = asyncio.get_running_loop()
-        if self.idle and not (self._busy() or self._reading() or self._pending()):
+        if self.idle and not (self._busy() or self._reading() or self._others()):
             self._since = loop.time()
             await self._deliver(event)
             self._task = loop.create_task(self._go())
@@ -103,9 +116,14 @@ class KeyGate:
         try:
             # Wait for the effects of the previous key or of the mouse.
             await self._settled()
-            while self._waiting:
-                self._since = loop.time()
-                await self._deliver(self._waiting.popleft())
+            drawn = loop.time()
+            while self._waiting or self._draw is not None:
+                if self._draw is not None and (not self._waiting or loop.time() - drawn > DRAWS):
+                    draw, self._draw, drawn = self._draw, None, loop.time()
+                    draw()
+                else:
+                    self._since = loop.time()
+                    await self._deliver(self._waiting.popleft())
                 await self._settled()
         except Exception as error:
             self.app._handle_exception(error)
@@ -115,9 +133,7 @@ class KeyGate:
         loop = asyncio.get_running_loop()
         quiet, since = 0, loop.time()
         while quiet < QUIET and self.app.is_running:
-            before = self._pending()
-            await self._round()
-            if before or self._pending():
+            if await self._round():
                 quiet = 0
             elif self._busy() or (self._reading() and loop.time() - since < READING):
                 quiet = 0
@@ -125,20 +141,25 @@ class KeyGate:
             else:
                 quiet += 1
 
-    def _pumps(self) -> list[MessagePump]:
-        """All message pumps that a key can reach: the app, and the widgets of the topmost screen."""
+    def _at_work(self) -> list[MessagePump]:
+        """The message pumps that a key can reach and that have not handled all their messages: of the app,
+        and of the widgets of the topmost screen.
+        """
         # An app that is shutting down has no screens.
         if not self.app.is_running:
             return []
-        return [self.app, *self.app.screen.walk_children(with_self=True)]
+        pumps = self.app, *self.app.screen.walk_children(with_self=True)
+        return [pump for pump in pumps if not _rests(pump)]
 
-    def _pending(self) -> bool:
-        """Whether any pump has unhandled messages."""
-        return any(pump.message_queue_size for pump in self._pumps())
+    def _others(self) -> bool:
+        """Whether there is more to handle than the message of the app that delivers a key now."""
+        at_work = [pump for pump in self._at_work() if pump is not self.app]
+        return bool(at_work or self.app.message_queue_size)
 
-    async def _round(self) -> None:
-        """Returns when every pump has handled the messages it had at the call."""
+    async def _round(self) -> bool:
+        """Returns when every pump has handled the messages that it had at the call: whether one had any."""
         passed = asyncio.Event()
+        pumps = self._at_work()
         left = 1
 
         def one() -> None:
@@ -147,12 +168,22 @@ class KeyGate:
             if not left:
                 passed.set()
 
-        for pump in self._pumps():
+        for pump in pumps:
             if pump.is_running and pump.call_later(one):
                 left += 1
         one()
+        # What the pumps' tasks have begun goes on meanwhile.
+        await asyncio.sleep(0)
         # A widget that is removed meanwhile never answers.
-        try:
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(passed.wait(), 1.0)
-        except TimeoutError:
-            return
+        return bool(pumps or self._at_work())
+
+
+def _rests(pump: MessagePump) -> bool:
+    """Whether a pump has no message, and handles none. To ask each pump by a message takes longer than all
+    that the key does: a pump draws, and looks for what to draw, after every message.
+    """
+    if pump.message_queue_size or not pump.is_running:
+        return not pump.message_queue_size
+    return bool(pump._message_queue.ready_event._waiters)

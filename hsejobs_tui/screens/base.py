@@ -160,7 +160,16 @@ class View(Screen[None]):
         return Text()
 
     def on_rows_moved(self) -> None:
-        """Draws the lines that depend on the cursor."""
+        """Draws what depends on the cursor. Textual calls this, and the same of a subclass as well."""
+        self.session.draw_last(self._draw_moved)
+
+    def _draw_moved(self) -> None:
+        # A screen that was closed meanwhile has no widgets left.
+        if self.is_mounted and not self._closing:
+            self.draw_cursor()
+
+    def draw_cursor(self) -> None:
+        """Draws what depends on the cursor of a list."""
         self.draw()
 
     def head(self) -> Text:

@@ -173,7 +173,6 @@ class Events(View):
     def on_rows_missing(self) -> None:
         """Draws rows that were scrolled to; their reasons are read with the next poll."""
         self._place()
-        super().on_rows_missing()
 
     def do_open(self) -> None:
         """Opens the job of the event."""

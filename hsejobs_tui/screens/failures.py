@@ -136,17 +136,23 @@ class Failures(View):
         """Reads the newest failed job of the group under the cursor."""
         group = self.group
         wanted = (group.queue, group.sample) if group is not None and group.sample else None
-        if wanted != self._sampled:
-            self._sampled, self.sample = wanted, None
-            if wanted is not None:
-                with contextlib.suppress(JobNotFound):
-                    read = self.session.source.job
-                    self.sample, _ = await self.session.read(read, *wanted, tail=1)
+        if wanted == self._sampled:
+            return
+        self.sample = None
+        if wanted is not None:
+            with contextlib.suppress(JobNotFound):
+                self.sample, _ = await self.session.read(self.session.source.job, *wanted, tail=1)
+        self._sampled = wanted
 
-    def on_rows_moved(self) -> None:
-        """Reads the newest job of the group that the cursor is on now."""
-        super().on_rows_moved()
-        self.session.poll_soon()
+    def draw_cursor(self) -> None:
+        """Draws the group that the cursor is on now, and reads its newest job."""
+        super().draw_cursor()
+        self.run_worker(self._sample_and_draw(), name="sample", group="sample", exclusive=True)
+
+    async def _sample_and_draw(self) -> None:
+        await self._read_sample()
+        if self.is_mounted:
+            self.draw()
 
     async def _read_known(self) -> None:
         session = self.session
@@ -268,7 +274,7 @@ class Failures(View):
         shown = None
         if group is not None:
             since = self._since(group)
-            shown = Shown(group, trend, since, self.known, self.past, self.sample)
+            shown = Shown(group, trend, since, self.known, self.past, self._newest)
         self.query_one(ErrorPane).show(shown, self.size.width, max(0, room - rows))
 
     def on_resize(self) -> None:
@@ -278,6 +284,12 @@ class Failures(View):
     @property
     def group(self) -> Group | None:
         return self.shown.get(self.rows.key or "")
+
+    @property
+    def _newest(self) -> JobRecord | None:
+        """The newest job of the group under the cursor, once it is read."""
+        group, job = self.group, self.sample
+        return job if group is not None and job is not None and job.id == group.sample else None
 
     def insight(self) -> InsightPlace:
         """Of the error under the cursor: whether it was there before."""
@@ -358,10 +370,11 @@ class Failures(View):
         """Holds a task of the group, or its newest job's organization; or lets it go."""
         from hsejobs_tui.flows.holding import hold
 
-        group, job = self.group, self.sample
+        group = self.group
         if group is not None:
+            await self._read_sample()
             tasks = [name for name, _ in group.tasks.most_common()]
-            org = job.organization_id if job and job.id == group.sample else None
+            org = self._newest.organization_id if self._newest is not None else None
             await hold(self.session, group.queue, tasks, org)
 
 

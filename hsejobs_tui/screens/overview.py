@@ -204,6 +204,10 @@ class Overview(OneQueue):
         room = height - len(lines) - 4 + (height < 16)
         self._draw_below(room)
 
+    def draw_cursor(self) -> None:
+        """Draws the lines that depend on the cursor: none of the figures does."""
+        super().draw()
+
     def _set_columns(self, layout: Layout) -> None:
         columns = tuple(
             Column(title, wide, right=right)

@@ -312,9 +312,9 @@ class QueueView(Shares):
         same = (old.version, old.superseded_by, old.log_count)
         return same == (row.version, row.superseded_by, row.log_count)
 
-    def on_rows_moved(self) -> None:
+    def draw_cursor(self) -> None:
         """Draws the lines that depend on the cursor, and reads its job."""
-        self.draw()
+        super().draw_cursor()
         self.run_worker(self._peek_and_draw(), name="peek", group="peek", exclusive=True)
 
     async def _peek_and_draw(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from textual.screen import Screen
@@ -38,6 +39,9 @@ class Host(Protocol):
     @property
     def shown(self) -> object:
         """The current screen, None before there is one: it changes when another one is shown."""
+
+    def draw_last(self, draw: Callable[[], None]) -> None:
+        """Draws the effects of a key, once for all keys that wait."""
 
     def redraw(self) -> None:
         """Draws the head and status lines of the current screen."""

@@ -336,6 +336,10 @@ class Session:
         """Draws the head and status lines of the current screen."""
         self._host.redraw()
 
+    def draw_last(self, draw: Callable[[], None]) -> None:
+        """Draws the effects of a key, once for all keys that wait."""
+        self._host.draw_last(draw)
+
     def show_message(self, what: str | BaseException, *, bad: bool | None = None) -> None:
         """Shows a temporary message. ``bad``: show it as an error; the default for exceptions."""
         text = self.explain(what) if isinstance(what, BaseException) else what

@@ -302,14 +302,14 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
 
     def _ask(self) -> None:
         last = min(self.total, self.first + self.page) - 1
-        if any(row not in self.at for row in {self.first, max(self.first, last), self.cursor}):
+        wanted = {self.first, max(self.first, last), self.cursor} if self.total else ()
+        if any(row not in self.at for row in wanted):
             self.post_message(self.Missing())
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Requests missing rows after scrolling."""
         super().watch_scroll_y(old_value, new_value)
-        if self.total:
-            self._ask()
+        self._ask()
 
     def on_click(self, event: events.Click) -> None:
         """A click moves the cursor, a double click opens the row."""

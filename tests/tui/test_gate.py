@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import Any
 
@@ -316,3 +317,19 @@ async def test_a_paste_into_the_question_of_a_cancel_is_a_reason(stage: Stage) -
         await shows(pilot, "yes, as ann said", "Yes (Enter)")
         assert stage.counts()["delayed"] == 1
         assert app.screen.query_one(Input).value == "yes, as ann said"
+
+
+@pytest.mark.anyio
+async def test_the_gate_knows_which_pumps_are_at_work(stage: Stage) -> None:
+    app = stage.app()
+    async with app.run_test() as pilot:
+        await settle(pilot)
+        await until(pilot, lambda: not app.gate._at_work(), "the rest of all pumps")
+        goes_on = asyncio.Event()
+        # A handler that waits has no message left in its queue.
+        app.screen.call_later(goes_on.wait)
+        await asyncio.sleep(0)
+        await until(pilot, lambda: not app.screen.message_queue_size, "the handler")
+        assert app.screen in app.gate._at_work()
+        goes_on.set()
+        await until(pilot, lambda: not app.gate._at_work(), "the end of the handler")

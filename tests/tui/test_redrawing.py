@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import random
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,13 +20,18 @@ from textual.geometry import Region
 from textual.screen import Screen
 from textual.widget import Widget
 
+import hsejobs_tui
+from hsejobs_tui import gate
+from hsejobs_tui.screens.base import View
 from hsejobs_tui.screens.events import Events
 from hsejobs_tui.screens.job import JobView
+from hsejobs_tui.screens.queue import QueueView
 from hsejobs_tui.widgets.cells import segments
 from hsejobs_tui.widgets.rows import Rows
 from tests.tui.conftest import Stage
 from tests.tui.driving import settle, shows, until
 from tests.tui.frozen import frozen_app
+from tests.tui.test_gate import burst
 
 
 class Drawn:
@@ -145,3 +152,78 @@ def test_a_line_of_cells_is_what_rich_makes_of_it() -> None:
         line.stylize_before(base)
         wanted: list[Segment] = list(line.render(console, end=""))
         assert cells(segments(parts, base, console)) == cells(wanted)
+
+
+@pytest.mark.anyio
+async def test_keys_in_one_read_draw_what_they_changed_once(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(12):
+        stage.fail(f"job-{n:02}")
+    monkeypatch.setattr(gate, "DRAWS", float("inf"))
+    drawn: list[int] = []
+    draw = QueueView.draw_cursor
+
+    def counted(view: QueueView) -> None:
+        drawn.append(view.rows.cursor)
+        draw(view)
+
+    monkeypatch.setattr(QueueView, "draw_cursor", counted)
+    app = stage.app()
+    async with app.run_test(size=(120, 36)) as pilot:
+        await shows(pilot, "12 failed")
+        await pilot.press("enter")
+        await shows(pilot, "1 / 12")
+        await settle(pilot)
+        drawn.clear()
+        burst(app, "jjjjjjjjkj")
+        await until(pilot, lambda: app.settled, "the end of the keys")
+        assert drawn == [8]
+        await shows(pilot, "9 / 12")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("key", ["1", "2", "3", "5", "6", "7", "8"])
+async def test_a_key_that_moves_draws_once_and_reads_nothing_of_all_queues(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    app = frozen_app(tmp_path)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.press(key)
+        await settle(pilot)
+        assert app.view is not None
+        moves, drawn, polls = app.view.lists[0].total > 1, Counter[str](), Counter[str]()
+        for one in type(app.view).__mro__:
+            if "draw_cursor" in vars(one):
+                own = note(drawn, one.__name__, vars(one)["draw_cursor"])
+                monkeypatch.setattr(one, "draw_cursor", own)
+        monkeypatch.setattr(app.session, "poll_soon", lambda: polls.update(["asked"]))
+        await pilot.press("j")
+        await settle(pilot)
+        assert moves or key in "368", "the list to move in is empty"
+        assert set(drawn.values()) == {1}
+        assert not polls
+
+
+def note(drawn: Counter[str], name: str, draw: Callable[[View], None]) -> Callable[[View], None]:
+    """``draw``, counted under a name."""
+
+    def counted(view: View) -> None:
+        drawn[name] += 1
+        draw(view)
+
+    return counted
+
+
+def test_no_handler_calls_the_one_of_its_base() -> None:
+    # Textual calls the handlers of a class and of all its bases: with super() a base's work is done twice.
+    calls = [
+        f"{path.name}: {node.name}"
+        for path in sorted(Path(hsejobs_tui.__file__).parent.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        # What is not dispatched as a message: all events of the app, and the bytes of a browser.
+        if node.name.startswith(("on_", "_on_")) and node.name not in ("on_event", "on_meta")
+        if f"super().{node.name}" in ast.unparse(node)
+    ]
+    assert calls == []
