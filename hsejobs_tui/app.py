@@ -127,13 +127,13 @@ class JobsApp(App[None]):
 
     @property
     def settled(self) -> bool:
-        """Whether no poll is running or requested and no key is waiting."""
+        """No poll is running or requested, and no key is waiting."""
         return self.session.settled and self.gate.idle
 
     @property
     def busy(self) -> bool:
         """Whether a command is running or a screen is opening; False while a dialog waits for an answer."""
-        if not self.screen.is_mounted:
+        if not self.screen_stack or not self.screen.is_mounted:
             return True
         stack = self.screen_stack
         # A dialog that was closed without an answer blocks nothing.
@@ -349,8 +349,7 @@ class JobsApp(App[None]):
     def do_help(self) -> None:
         from hsejobs_tui.dialogs.help import Help
 
-        view = self.view
-        if view is not None:
+        if (view := self.view) is not None:
             self.push_screen(Help(view.SCOPE))
 
     def do_menu(self) -> None:

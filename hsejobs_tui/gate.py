@@ -117,7 +117,7 @@ class KeyGate:
             # Wait for the effects of the previous key or of the mouse.
             await self._settled()
             drawn = loop.time()
-            while self._waiting or self._draw is not None:
+            while self.app.is_running and (self._waiting or self._draw is not None):
                 if self._draw is not None and (not self._waiting or loop.time() - drawn > DRAWS):
                     draw, self._draw, drawn = self._draw, None, loop.time()
                     draw()

@@ -265,7 +265,7 @@ class QueueView(Shares):
         await self._peek()
 
     async def _poll_rows(self) -> None:
-        source, rows, state = self.session.source, self.rows, self.state
+        source, rows, state, reverse = self.session.source, self.rows, self.state, self.reverse
         offset = max(0, rows.first - AROUND)
         limit = min(200, rows.page + 2 * AROUND)
         near = rows.anchored and offset <= rows.cursor < offset + limit
@@ -273,7 +273,7 @@ class QueueView(Shares):
         place = {
             "offset": offset,
             "limit": limit,
-            "reverse": self.reverse,
+            "reverse": reverse,
             "anchor": anchor,
             "anchor_row": rows.cursor - offset,
         }
@@ -281,7 +281,8 @@ class QueueView(Shares):
             seen = await self.session.read(all_states.window, source, self.queue, **place)
         else:
             seen = await self.session.read(source.window, self.queue, state, **place)
-        if self.state is not state or self.query_text:
+        # Another list was asked for meanwhile: a key would mean what is not shown any more.
+        if (self.state, self.reverse) != (state, reverse) or self.query_text:
             return
         at = {
             seen.offset + n: self.row_of(job, seen.now) if job else Row(f"?{n}", ["gone"], True)

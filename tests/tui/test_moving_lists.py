@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +23,9 @@ from hsejobs_tui.core.tenants import TenantRow
 from hsejobs_tui.core.view import queue_row
 from hsejobs_tui.dialogs.counting import Counted
 from hsejobs_tui.screens.job import JobView
+from hsejobs_tui.screens.queue import QueueView as QueueScreen
 from hsejobs_tui.widgets import look, sorting
+from hsejobs_tui.widgets.rows import Rows
 from tests.tui.conftest import Stage
 from tests.tui.driving import settle, shows, until
 from tests.tui.frozen import _stats
@@ -259,3 +262,41 @@ def test_each_list_in_the_order_of_a_figure_follows_the_rule(
     for first, second, order in ((310, 300, "ab"), (300, 310, "ab"), (300, 500, "ba")):
         ranks = {"a": rank(first), "b": rank(second)}
         assert "".join(places.order(ranks, str, ranks.__getitem__)) == order
+
+
+@pytest.mark.anyio
+async def test_a_read_of_the_list_that_was_asked_for_before_is_not_shown(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(3):
+        stage.add(f"job-{n}", delay=7_200_000 * (n + 1))
+    app = stage.app()
+    async with app.run_test() as pilot:
+        await shows(pilot, "mail")
+        await pilot.press("enter")
+        await shows(pilot, "1 / 3, next first", "in 2.0h")
+        await settle(pilot)
+        view, window = app.screen, app.session.source.window
+        assert isinstance(view, QueueScreen)
+        rows = view.rows
+        begun, go, orders = threading.Event(), threading.Event(), [rows.key]
+        place = Rows.place
+
+        def slow(*args: Any, **options: Any) -> Any:
+            found = window(*args, **options)
+            begun.set()
+            assert go.wait(30)
+            return found
+
+        def placed(*args: Any, **options: Any) -> None:
+            place(*args, **options)
+            orders.append(rows.key)
+
+        monkeypatch.setattr(app.session.source, "window", slow)
+        monkeypatch.setattr(Rows, "place", placed)
+        app.session.poll_soon()
+        await until(pilot, begun.is_set, "the read in the usual order")
+        view.do_order()
+        go.set()
+        await until(pilot, lambda: rows.read, "the list in the other order")
+        assert orders == ["job-0", "job-2"]
