@@ -23,6 +23,10 @@ def main() -> None:
         status = _run()
     except KeyboardInterrupt:
         status = INTERRUPTED
+    if "hsejobs.application" in sys.modules:
+        from hsejobs.leaving import leave_in_time
+
+        leave_in_time(status)
     sys.exit(status)
 
 

@@ -18,6 +18,7 @@ from hsejobs.engine.queue import Queue
 from hsejobs.engine.slots import Slot
 from hsejobs.engine.workers import YIELD_TIME, WorkerSupervision
 from hsejobs.errors import JobsError
+from hsejobs.leaving import leave_in_time
 from hsejobs.model import new_job_id
 from hsejobs.store import scripts
 from hsejobs.watch import logs
@@ -105,6 +106,7 @@ class JobConsumer(WorkerSupervision):
             sys.stderr.flush()
             # A thread that does not end must not keep the process, and its job, alive.
             os._exit(0)
+        leave_in_time(0)
 
     def _sleep(self, seconds: float) -> None:
         poller = select.poll()

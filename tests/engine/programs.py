@@ -23,6 +23,10 @@ if seconds := os.environ.get("HELPER_SECONDS"):
     #: A process that the application starts for itself.
     HELPER = subprocess.Popen(["/bin/sleep", seconds])
 
+if "AT_EXIT" in os.environ:
+    #: Its process holds a lock while it waits, and waits always: one that is killed never gives it back.
+    POOL = multiprocessing.Pool(1)
+
 
 def _square(n: int) -> int:
     return n * n

@@ -174,3 +174,14 @@ def test_a_stopped_consumer_of_threads_ends_what_its_jobs_started(
     assert one.stop() == 0
     wait_until(left(trial, 1), 2, "the end of what the job has started")
     assert len(started_here(trial)) == 1
+
+
+def test_what_an_application_does_at_exit_does_not_keep_a_stopped_consumer(
+    consumer: Start, trial: Path
+) -> None:
+    """A pool of the application waits forever for a process that the signal to all has ended, too."""
+    one = consumer("-w", "1", place=PLACE, fork=False, AT_EXIT="pool")
+    assert programs.shell.add({"seconds": 0}).wait(20) is not None
+    os.killpg(one.process.pid, signal.SIGTERM)
+    assert one.process.wait(30) == 0
+    assert "at exit took longer than" in one.log.read_text()
