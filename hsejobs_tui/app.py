@@ -223,7 +223,7 @@ class JobsApp(App[None]):
         if view is not None and view.is_mounted:
             # A screen that was closed during the read has no widgets left to fill.
             with contextlib.suppress(NoMatches):
-                await view.poll()
+                await view.poll_now()
 
     async def poll_slowly(self) -> None:
         """Lets the current screen read what may be some seconds old."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from hsejobs.control import history, views
 from hsejobs.control.actors import Actor
+from hsejobs.error_groups import normalized
 from hsejobs.model import JobRecord, State, iso_time
 from hsejobs.store.client import RedisClient
 from hsejobs.store.history import Range
@@ -20,6 +22,8 @@ LEAST_BEFORE = 3_600_000
 #: Jobs that are read of each queue and state to find the slowest, and how many of these are kept.
 READ_OF_EACH, SLOWEST = 1_000, 10
 _PAGE = 200
+#: Jobs that have not ended which are looked at: those that wait or run longest come first.
+_UNENDED = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +64,52 @@ class SlowJob:
     over: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The one task, group of errors (``code text``) or organization that findings are limited to."""
+
+    by: By
+    name: str
+
+    @property
+    def organization_id(self) -> str | None:
+        """The organization whose jobs alone can be its jobs; None without one."""
+        return self.name or None if self.by is By.ORG else None
+
+    def has(self, job: JobRecord) -> bool:
+        """Whether the job is one of its jobs: of an error, those that failed with it in the end."""
+        if self.by is By.TASK:
+            return job.name == self.name
+        if self.by is By.ORG:
+            return (job.organization_id or "") == self.name
+        return job.status is State.FAILED and group_of(job) == self.name
+
+
+@dataclass(slots=True)
+class SpanJobs:
+    """What the jobs of a span tell: the slowest, and how many of those that ended each tenant had.
+
+    ``errors``: of those that failed, by group (``code text``). ``whole``: whether all that are kept were
+    looked at, and not the newest alone.
+    """
+
+    slowest: list[SlowJob] = field(default_factory=list)
+    errors: Counter[str] = field(default_factory=Counter)
+    tenants: Counter[str] = field(default_factory=Counter)
+    whole: bool = True
+
+    @property
+    def ended(self) -> int:
+        """How many jobs that ended were found."""
+        return self.tenants.total()
+
+
 @dataclass(slots=True)
 class Findings:
-    """What a span shows. ``start`` and ``end`` in ms; ``before``: the same length of time before it."""
+    """What a span shows. ``start`` and ``end`` in ms; ``before``: the same length of time before it.
+
+    Of a chosen task or organization the history counts neither errors nor tenants: `Finder.jobs` does.
+    """
 
     start: int
     end: int
@@ -83,15 +130,17 @@ class Finder:
     def __init__(self, client: RedisClient, prefix: str, actor: Actor) -> None:
         self.redis, self.prefix, self.actor = client, prefix, actor
 
-    def read(self, queues: Sequence[str], start: int, end: int) -> Findings:
-        """The findings of a span. It is widened to the steps that are kept for so long."""
+    def read(
+        self, queues: Sequence[str], start: int, end: int, only: Chosen | None = None
+    ) -> Findings:
+        """The findings of a span, widened to the steps that are kept for so long; of one part if given."""
         now = history.now(self.redis, self.prefix)
         oldest = now - RETENTION[60] * 1000
         length = end - start
         early = max(oldest, start - max(LEAST_BEFORE, length))
         found = Findings(start, end)
         wanted = history.span(now, iso_time(early), iso_time(min(end, now)))
-        whole = self._history(queues, wanted, None)
+        whole = self.past(queues, wanted, only)
         found.start, found.end = _within(whole, start, end)
         found.before = _sum(
             minute
@@ -100,26 +149,32 @@ class Finder:
             if found.start - found.length <= at < found.start
         )
         found.whole = _sum(_points(whole, found.start, found.end))
-        if self.actor.organization_id is None:
-            first, last = found.start // 60_000, found.end // 60_000
+        if self.actor.organization_id is not None:
+            return found
+        first, last = found.start // 60_000, found.end // 60_000
+        if only is None or only.by is By.ERROR:
             # Two steps: the time before, and the span.
             edges = (wanted.start, first) if wanted.start < first else (first,)
-            by_error = self._history(queues, Range(edges[0], last, wanted.step, edges), By.ERROR)
+            steps = Range(edges[0], last, wanted.step, edges)
+            by_error = self._divided(queues, steps, By.ERROR, only.name if only else None)
             found.errors = _errors(by_error, found.start, found.end, early)
+        if only is None:
             found.tenants = self._parts(queues, Range(first, last, wanted.step).whole(), By.ORG)
         return found
 
     def _parts(self, queues: Sequence[str], wanted: Range, by: By) -> list[Part]:
         """The counters of each part, those with the most jobs added or ended first."""
         sums: dict[str, Minute] = {}
-        for one in self._history(queues, wanted, by).series:
+        for one in self._divided(queues, wanted, by).series:
             total = sums.setdefault(one.name or "", Minute())
             for _, minute in one.points:
                 total += minute
         parts = [Part(name, minute) for name, minute in sums.items()]
         return sorted(parts, key=lambda one: -max(one.counters.added, one.counters.ended))
 
-    def _history(self, queues: Sequence[str], wanted: Range, by: By | None) -> history.History:
+    def _divided(
+        self, queues: Sequence[str], wanted: Range, by: By, only: str | None = None
+    ) -> history.History:
         return history.read(
             self.redis,
             self.prefix,
@@ -128,36 +183,76 @@ class Finder:
             self.actor,
             by=by,
             marks=False,
-            brief=by is not None,
+            only=only,
+            brief=True,
         )
 
-    def slowest(
-        self, queues: Sequence[str], start: int, end: int, *, waiting: bool
-    ) -> list[SlowJob]:
-        """The jobs that waited (or ran) longest and ended in the span, or still do, the slowest first.
+    def past(
+        self, queues: Sequence[str], wanted: Range, only: Chosen | None, *, marks: bool = False
+    ) -> history.History:
+        """The history of the queues, or of one part of them."""
+        return history.read(
+            self.redis,
+            self.prefix,
+            queues,
+            wanted,
+            self.actor,
+            by=only.by if only else None,
+            marks=marks,
+            only=only.name if only else None,
+        )
 
-        Of each queue and state, the newest ``READ_OF_EACH`` of the span are looked at.
+    def jobs(
+        self,
+        queues: Sequence[str],
+        start: int,
+        end: int,
+        *,
+        waiting: bool,
+        only: Chosen | None = None,
+    ) -> SpanJobs:
+        """The jobs that ended in the span, or still wait (or run), with those that did so longest first.
+
+        Of each queue and state, the newest ``READ_OF_EACH`` of the span are looked at, of an organization
+        its own.
         """
-        reader = JobReader(self.redis, self.prefix)
-        found: list[SlowJob] = []
+        reader, found = JobReader(self.redis, self.prefix), SpanJobs()
+        org = self.actor.organization_id or (only.organization_id if only else None)
+        slow: list[SlowJob] = []
         for queue in queues:
             now = reader.now(queue)
             state = State.WAITING if waiting else State.ACTIVE
-            for job in self._page(reader, queue, state, None, 50):
+            for job in self._page(reader, queue, state, org, _UNENDED if only is None else _PAGE):
                 began = job.created_at if waiting else job.processed_at or now
-                if began < end:
-                    found.append(SlowJob(job, max(0, now - began), False))
+                if began < end and (only is None or only.has(job)):
+                    slow.append(SlowJob(job, max(0, now - began), False))
             for state in (State.COMPLETED, State.FAILED):
-                for job in self._ended(reader, queue, state, start, end):
+                for job in self._ended(reader, queue, state, org, start, end, found):
+                    if only is not None and not only.has(job):
+                        continue
+                    found.tenants[job.organization_id or ""] += 1
+                    if state is State.FAILED:
+                        found.errors[group_of(job)] += 1
                     ms = time_of(job, waiting=waiting)
                     if ms is not None:
-                        found.append(SlowJob(job, ms, True))
-            found = sorted(found, key=lambda one: -one.ms)[:SLOWEST]
-        return [SlowJob(views.hidden(one.job, self.actor), one.ms, one.over) for one in found]
+                        slow.append(SlowJob(job, ms, True))
+            slow = sorted(slow, key=lambda one: -one.ms)[:SLOWEST]
+        found.slowest = [
+            SlowJob(views.hidden(one.job, self.actor), one.ms, one.over) for one in slow
+        ]
+        return found
 
     def _ended(
-        self, reader: JobReader, queue: str, state: State, start: int, end: int
+        self,
+        reader: JobReader,
+        queue: str,
+        state: State,
+        org: str | None,
+        start: int,
+        end: int,
+        found: SpanJobs,
     ) -> Iterable[JobRecord]:
+        """The jobs of a state that ended in the span, the newest first; notes if there are more of them."""
         cursor: str | None = cursor_before(queue, state, end)
         for _ in range(READ_OF_EACH // _PAGE):
             page = reader.page(
@@ -165,7 +260,7 @@ class Finder:
                 state,
                 limit=_PAGE,
                 cursor=cursor,
-                organization_id=self.actor.organization_id,
+                organization_id=org,
                 payload_bytes=0,
                 errors=1,
             )
@@ -176,20 +271,19 @@ class Finder:
             cursor = page.next
             if cursor is None:
                 return
+        found.whole = False
 
     def _page(
-        self, reader: JobReader, queue: str, state: State, cursor: str | None, limit: int
+        self, reader: JobReader, queue: str, state: State, org: str | None, limit: int
     ) -> list[JobRecord]:
-        org = self.actor.organization_id
         return reader.page(
-            queue,
-            state,
-            limit=limit,
-            cursor=cursor,
-            organization_id=org,
-            payload_bytes=0,
-            errors=1,
+            queue, state, limit=limit, organization_id=org, payload_bytes=0, errors=1
         ).jobs
+
+
+def group_of(job: JobRecord) -> str:
+    """The group that the job's last error is counted in: its code and what it has in common with others."""
+    return f"{job.code or 'error'} {normalized(job.failed_reason or '')}"
 
 
 def time_of(job: JobRecord, *, waiting: bool) -> int | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hsejobs.control import audit, history
 from hsejobs.control.actors import Actor
-from hsejobs.control.findings import Finder, Findings
+from hsejobs.control.findings import Chosen, Finder, Findings, group_of
 from hsejobs.control.incident_chart import picture
 from hsejobs.control.incident_page import Facts, page
 from hsejobs.errors import InvalidOption
@@ -48,15 +48,17 @@ def gather(
     end: int,
     actor: Actor,
     infos: Mapping[str, QueueInfo],
+    only: Chosen | None = None,
 ) -> Report:
     """Reads what happened in these queues from ``start`` to ``end`` (Redis ms) and writes it down.
 
+    ``only``: the figures, errors, tenants and jobs are those of this part.
     Secrets are masked, as in every view. Raises Forbidden, InvalidOption, RedisUnavailable.
     """
     if not queues:
         raise InvalidOption("queue", "must be one that there is")
     finder, now = Finder(client, prefix, actor), history.now(client, prefix)
-    found = finder.read(queues, start, end)
+    found = finder.read(queues, start, end, only)
     around = max(int(found.length * _AROUND), (_LEAST_PICTURE - found.length) // 2)
     oldest = now - 30 * 86_400_000
     wanted = history.span(
@@ -64,7 +66,7 @@ def gather(
         iso_time(max(oldest, found.start - around)),
         iso_time(min(now, found.end + around)),
     )
-    whole = history.read(client, prefix, queues, wanted, actor)
+    whole = finder.past(queues, wanted, only, marks=True)
     acts = audit.entries(
         client,
         prefix,
@@ -76,16 +78,21 @@ def gather(
     kept = [one for one in islice(acts, MOST_ACTS) if one.queue in (None, *queues)]
     reader = JobReader(client, prefix)
     name = _name(queues, found)
+    waited, ran = (
+        finder.jobs(queues, found.start, found.end, waiting=one, only=only) for one in (True, False)
+    )
     facts = Facts(
         queues=list(queues),
         every=len(queues) == len(infos),
         organization_id=actor.organization_id,
+        only=only,
         found=found,
         history=whole,
         acts=kept[::-1],
-        waited=finder.slowest(queues, found.start, found.end, waiting=True),
-        ran=finder.slowest(queues, found.start, found.end, waiting=False),
-        examples=_examples(reader, found, queues, actor, infos),
+        jobs=waited,
+        waited=waited.slowest,
+        ran=ran.slowest,
+        examples=_examples(reader, found, queues, actor, only),
         standing=reader.stats(queues, actor.organization_id),
         written_at=now,
         written_by=actor.who,
@@ -99,27 +106,26 @@ def _examples(
     found: Findings,
     queues: Sequence[str],
     actor: Actor,
-    infos: Mapping[str, QueueInfo],
+    only: Chosen | None,
 ) -> dict[str, str]:
     """The id of a job for each group of errors, by ``queue code text``."""
-    from hsejobs.error_groups import normalized
-
     ids: dict[str, str] = {}
+    org = actor.organization_id or (only.organization_id if only else None)
     for queue in queues:
         jobs = reader.page(
             queue,
             State.FAILED,
             limit=_EXAMPLES,
             cursor=cursor_before(queue, State.FAILED, found.end),
-            organization_id=actor.organization_id,
+            organization_id=org,
             payload_bytes=0,
             errors=1,
         ).jobs
         for job in jobs:
             if (job.finished_at or 0) < found.start:
                 break
-            key = f"{queue} {job.code or ''} {normalized(job.failed_reason or '')}"
-            ids.setdefault(key, job.id)
+            if only is None or only.has(job):
+                ids.setdefault(f"{queue} {group_of(job)}", job.id)
     return ids
 
 

@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 
 from hsejobs.control.audit import AuditEntry
 from hsejobs.control.durations import duration
-from hsejobs.control.findings import ErrorChange, Findings, SlowJob
+from hsejobs.control.findings import Chosen, ErrorChange, Findings, SlowJob, SpanJobs
 from hsejobs.control.history import History
 from hsejobs.control.incident_chart import visible
 from hsejobs.store.marks import Mark
 from hsejobs.store.minutes import Minute, percentile
+from hsejobs.store.periods import By
 from hsejobs.store.read import QueueStats
 from hsejobs.wording import counted
 
@@ -25,14 +26,19 @@ _LARGE = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the page tells. ``every``: whether the queues are all that there are. Times in ms."""
+    """What the page tells. ``every``: whether the queues are all that there are. Times in ms.
+
+    ``only``: what it is limited to; ``jobs``: what the jobs tell that the history does not.
+    """
 
     queues: list[str]
     every: bool
     organization_id: str | None
+    only: Chosen | None
     found: Findings
     history: History
     acts: list[AuditEntry]
+    jobs: SpanJobs
     waited: list[SlowJob]
     ran: list[SlowJob]
     examples: Mapping[str, str]
@@ -55,6 +61,8 @@ def page(facts: Facts) -> str:
     ]
     if facts.organization_id is not None:
         lines += [f"Only jobs of the organization {_code(facts.organization_id)}.", ""]
+    if facts.only is not None:
+        lines += [_limits(facts.only), ""]
     lines += [
         "## What happened",
         "",
@@ -66,13 +74,23 @@ def page(facts: Facts) -> str:
         *_queues(facts),
         *_marks(facts),
         *_acts(facts.acts),
-        *_errors(facts),
-        *_tenants(found),
+        *(_errors(facts) if facts.only is None or facts.only.by is By.ERROR else _failed(facts)),
+        *(_tenants(found) if facts.only is None else _ended(facts)),
         *_jobs("Jobs that waited longest", "waited", facts.waited),
         *_jobs("Jobs that ran longest", "ran", facts.ran),
         *_standing(facts),
     ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _limits(only: Chosen) -> str:
+    """What the figures are of, and what is not limited to it."""
+    word = {By.TASK: "task", By.ERROR: "error", By.ORG: "organization"}[only.by]
+    of = "failures with" if only.by is By.ERROR else "jobs of"
+    return (
+        f"Only {of} the {word} {_code(only.name or 'none')}. Deploys, alerts, acts and the counts when "
+        "this was written are those of the whole queues."
+    )
 
 
 def _sentences(facts: Facts) -> Iterable[str]:
@@ -240,6 +258,29 @@ def _errors(facts: Facts) -> list[str]:
         )
     head = ("error", "queue", "attempts that failed", "before", "", "a failed job")
     return _table("Errors", head, [one for one in rows if one[2] != "0"])
+
+
+def _failed(facts: Facts) -> list[str]:
+    """The errors of the failed jobs: of one task or organization, the history counts no attempts."""
+    rows = []
+    for name, count in facts.jobs.errors.most_common():
+        found = (facts.examples.get(f"{queue} {name}") for queue in facts.queues)
+        example = next(filter(None, found), "")
+        rows.append((_code(name), f"{count:,}", _code(example) if example else ""))
+    return _table(f"Errors{_of_jobs(facts)}", ("error", "jobs that failed", "one of them"), rows)
+
+
+def _ended(facts: Facts) -> list[str]:
+    """The tenants of the jobs that ended and are kept; nothing to tell of one tenant."""
+    if facts.only is not None and facts.only.by is By.ORG:
+        return []
+    tenants = facts.jobs.tenants.most_common()
+    rows = [(_code(name) if name else "no organization", f"{count:,}") for name, count in tenants]
+    return _table(f"Tenants{_of_jobs(facts)}", ("tenant", "jobs that ended"), rows)
+
+
+def _of_jobs(facts: Facts) -> str:
+    return ", of the jobs that are kept" if facts.jobs.whole else ", of the newest jobs"
 
 
 def _tenants(found: Findings) -> list[str]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
+from hsejobs.control.findings import Chosen
 from hsejobs.control.history import Series
 from hsejobs.model import iso_time
 from hsejobs.store.marks import Mark
@@ -126,22 +128,31 @@ def added_up(minutes: Iterable[Minute]) -> Minute:
     return total
 
 
-def together(series: Sequence[Series]) -> list[Bin]:
-    """The steps of several series together; depths are added."""
-    if len(series) == 1:
-        points = series[0].points
-        return [Bin(at, one, one.peak[0] if one.peak else None) for at, one in points]
+def chosen(division: str, part: str | None) -> Chosen | None:
+    """The part of a division that is chosen; None for all of it, and for queues, which are read by name."""
+    return Chosen(_BY[division], part) if division in _BY and part is not None else None
+
+
+def merged(steps: Iterable[Sequence[Bin]]) -> list[Bin]:
+    """The steps of several queues together; depths are added."""
+    found = list(steps)
+    if len(found) == 1:
+        return list(found[0])
     counters: dict[int, Minute] = {}
     depths: dict[int, int] = {}
-    for one in series:
-        for at, minute in one.points:
-            total = counters.get(at)
-            if total is None:
-                total = counters[at] = Minute()
-            total += minute
-            if minute.peak is not None:
-                depths[at] = depths.get(at, 0) + minute.peak[0]
+    for one in chain.from_iterable(found):
+        total = counters.get(one.at)
+        if total is None:
+            total = counters[one.at] = Minute()
+        total += one.counters
+        if one.waiting is not None:
+            depths[one.at] = depths.get(one.at, 0) + one.waiting
     return [Bin(at, counters[at], depths.get(at)) for at in sorted(counters)]
+
+
+def steps_of(series: Series) -> list[Bin]:
+    """The steps of a series."""
+    return [Bin(at, one, one.peak[0] if one.peak else None) for at, one in series.points]
 
 
 def read_window(
@@ -154,26 +165,26 @@ def read_window(
     if division != "queue" and queues:
         by = _BY[division].value
         divided = source.history(queues, by=by, brief=True, marks=False, **times).series
+    by_queue = {one.queue: steps_of(one) for one in whole.series}
     return Window(
         whole.start,
         whole.end,
         whole.step,
         division,
-        together(whole.series),
-        {one.queue: together([one]) for one in whole.series},
+        merged(by_queue.values()),
+        by_queue,
         _parts(divided, division, whole.start, whole.end),
         whole.marks,
     )
 
 
 def read_part(
-    source: LiveSource, queues: Sequence[str], division: str, key: str, start: int, end: int
-) -> list[Bin]:
-    """The steps of one part, with its times; raises as ``read_window``."""
+    source: LiveSource, queues: Sequence[str], only: Chosen, start: int, end: int
+) -> dict[str, list[Bin]]:
+    """The steps of one part in each queue that has it, with its times; raises as ``read_window``."""
     times: dict[str, Any] = {"start": iso_time(start), "end": iso_time(end)}
-    by = _BY[division].value
-    found = source.history(queues, by=by, only=key, marks=False, **times)
-    return together(found.series)
+    found = source.history(queues, by=only.by.value, only=only.name, marks=False, **times)
+    return {one.queue: steps_of(one) for one in found.series}
 
 
 def _parts(series: Sequence[Series], division: str, start: int, end: int) -> list[Part]:

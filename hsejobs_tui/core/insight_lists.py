@@ -6,12 +6,14 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from hsejobs.control.findings import ErrorChange, Findings, SlowJob
+from hsejobs.control.findings import Chosen, ErrorChange, Findings, SlowJob, SpanJobs
+from hsejobs.store.periods import By
 from hsejobs_tui.core.charts import Line, spark
 from hsejobs_tui.core.insight import Part, label
 from hsejobs_tui.core.insight_state import InsightState
 from hsejobs_tui.core.insight_view import Frame, between
 from hsejobs_tui.core.text import duration, safe, short
+from hsejobs_tui.core.unread import READING
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,77 +50,148 @@ class Entry:
         return line
 
 
-_READING = [Entry("reading ...", "dim")]
 _NONE = [Entry("none", "dim")]
+#: Of the errors without a name: there were too many to count each.
+_NAMELESS = [Entry("not told apart", "dim")]
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """How lists are drawn. ``divided``: whether the session sees the errors and tenants of all."""
+    """How lists are drawn. ``divided``: whether the session sees the errors and tenants of all.
+
+    ``unread``: what stands in the place of a list that is not read.
+    """
 
     waiting: bool
     compare: bool
     divided: bool
     ascii_only: bool
+    unread: str = READING
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A list below its head. ``brief``: its head where it is one line; ``what``: what it counts there."""
+
+    head: str
+    brief: str
+    entries: list[Entry]
+    what: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Lists:
-    """What the focus shows; None for what is still read."""
+    """What the focus shows, all of the chosen part; None for what is still read."""
 
     state: InsightState
     findings: Findings | None
-    slow: list[SlowJob] | None
+    jobs: SpanJobs | None
     drawn: Drawn
 
     def rows(self, size: Frame, rows: int) -> list[Line]:
         """The lists in that many rows: side by side where there is room, or a line each."""
-        by_error = by_tenant = slow = _READING
-        if self.findings is not None:
-            found, plain = self.findings, self.drawn.ascii_only
-            by_error = errors(found, compare=self.drawn.compare, ascii_only=plain) or _NONE
-            by_tenant = tenants(found) or _NONE
-        if self.slow is not None:
-            slow = slowest(self.slow) or [Entry("no longer kept", "dim")]
+        shown = [self._errors(), self._tenants(), self._slowest()]
+        lists = [one for one in shown if one is not None]
         if not size.wide:
-            heads, lists = ["slowest"], [slow]
-            if self.drawn.divided:
-                # What is counted: the figure beside them is that of the jobs that failed.
-                by_error = [*(first.counting(" attempts") for first in by_error[:1]), *by_error[1:]]
-                heads, lists = ["errors", "tenants", *heads], [by_error, by_tenant, *lists]
-            one = self._parts(1, 60)
+            lines = []
+            for one in lists:
+                # What is counted: the figure beside them is that of the jobs.
+                first = [entry.counting(one.what) for entry in one.entries[:1]]
+                lines.append([*first, *one.entries[1:]])
+            parts = self._parts(1, 60)
+            heads = [self.state.division, *(one.brief for one in lists)]
             # The head line names the chosen part as well, so it gives way first.
-            return stacked([self.state.division, *heads], [one, *lists], size.width - 1)[-rows:]
-        return self._columns(size, rows, by_error, by_tenant, slow)
+            return stacked(heads, [parts, *lines], size.width - 1)[-rows:]
+        return self._columns(size, rows, lists)
 
-    def _columns(
-        self,
-        size: Frame,
-        rows: int,
-        by_error: list[Entry],
-        by_tenant: list[Entry],
-        slow: list[Entry],
-    ) -> list[Line]:
+    @property
+    def _only(self) -> Chosen | None:
+        return self.state.only
+
+    @property
+    def _unread(self) -> list[Entry]:
+        return [Entry(self.drawn.unread, "dim")]
+
+    @property
+    def _of_jobs(self) -> bool:
+        """Whether errors are those of jobs: of one task or tenant the history counts no attempts."""
+        return self._only is not None and self._only.by is not By.ERROR
+
+    @property
+    def _cut(self) -> bool:
+        """Whether figures of jobs are those of the newest alone."""
+        return self.jobs is not None and not self.jobs.whole
+
+    def _errors(self) -> Listed | None:
+        if not self.drawn.divided:
+            return None
+        compare, plain = self.drawn.compare, self.drawn.ascii_only
+        if self._of_jobs:
+            found = self.jobs
+            entries = self._unread if found is None else _counted_errors(found) or _NONE
+            head = "errors, newest failed jobs" if self._cut else "errors, failed jobs kept"
+            return Listed(head, "errors", entries, " failed jobs")
+        head = f"failed attempts, before {'->' if plain else '→'} here"
+        entries = self._unread
+        if self.findings is not None:
+            entries = errors(self.findings, compare=compare, ascii_only=plain) or _NONE
+        return Listed(head, "errors", entries, " attempts")
+
+    def _tenants(self) -> Listed | None:
+        """Not of one tenant: the list of parts has them all."""
+        only = self._only
+        if not self.drawn.divided or (only is not None and only.by is By.ORG):
+            return None
+        if only is None:
+            found = self.findings
+            entries = self._unread if found is None else tenants(found) or _NONE
+            return Listed("tenants", "tenants", entries)
+        word = "failed" if only.by is By.ERROR else "ended"
+        entries = self._unread
+        if self.jobs is not None:
+            entries = _counted_tenants(self.jobs) or (_NONE if only.name else _NAMELESS)
+        head = f"tenants, newest {word}" if self._cut else f"tenants, {word} jobs"
+        return Listed(head, "tenants", entries, f" {word} jobs")
+
+    def _slowest(self) -> Listed:
+        found, entries = self.jobs, self._unread
+        if found is not None:
+            entries = slowest(found.slowest) or [Entry(self._no_job(found), "dim")]
         word = "waited longest" if self.drawn.waiting else "ran longest"
+        return Listed(word, "slowest", entries)
+
+    def _no_job(self, found: SpanJobs) -> str:
+        """Why no job is listed."""
+        if self._only is not None and not self._only.name:
+            return _NAMELESS[0].name
+        if found.ended:
+            # What a later attempt waited is a backoff.
+            return "no first attempt" if self.drawn.waiting else "no time known"
+        return "no longer kept" if found.whole else "none of the newest"
+
+    def _columns(self, size: Frame, rows: int, lists: Sequence[Listed]) -> list[Line]:
         # Names of errors are long.
         long = self.state.division == "error"
         first, third = (46, 38) if size.width >= 150 else (36, 24) if long else (28, 26)
-        rest = size.width - first - third
+        rest = size.width - first - (third if len(lists) == 3 else 0)
         second = rest * (10 if long else 11) // 20
-        widths = [first, second, third, rest - second]
-        arrow = "->" if self.drawn.ascii_only else "→"
-        head = "failed attempts"
-        if len(whole := f"{head}, before {arrow} here") < second - 2:
-            head = whole
-        heads = [f"by {self.state.division}", head, "tenants", word]
-        if not self.drawn.divided:
-            widths, heads = [first, size.width - first], [heads[0], heads[3]]
+        widths = {
+            1: [size.width - first],
+            2: [second, rest - second],
+            3: [second, third, rest - second],
+        }[len(lists)]
+        heads = [f"by {self.state.division}"]
+        for one, width in zip(lists, widths, strict=True):
+            # What follows the comma gives way.
+            fits = cells_of(one.head) <= width - 2
+            heads.append(one.head if fits else one.head.partition(",")[0])
         parts = self._parts(rows - 1, first - 2)
-        lists = [parts, by_error, by_tenant, slow] if self.drawn.divided else [parts, slow]
-        return columns(heads, lists, widths, rows - 1)
+        return columns(heads, [parts, *(one.entries for one in lists)], [first, *widths], rows - 1)
 
     def _parts(self, rows: int, cells: int) -> list[Entry]:
         state = self.state
+        if not state.divided:
+            return self._unread
         return parts(state.parts, state.key, rows, cells, ascii_only=self.drawn.ascii_only)
 
 
@@ -188,6 +261,20 @@ def tenants(found: Findings) -> list[Entry]:
         name = safe(one.name or "no organization", 60)
         entries.append(Entry(name, "", after=(f"  {what}", "bold"), extra=(failed, "fail")))
     return entries
+
+
+def _counted_errors(found: SpanJobs) -> list[Entry]:
+    return [
+        Entry(safe(label("error", name), 200), after=(f"  {count:,}", "bold"))
+        for name, count in found.errors.most_common()
+    ]
+
+
+def _counted_tenants(found: SpanJobs) -> list[Entry]:
+    return [
+        Entry(safe(label("tenant", name), 60), after=(f"  {count:,} of {found.ended:,}", "bold"))
+        for name, count in found.tenants.most_common()
+    ]
 
 
 def slowest(found: Sequence[SlowJob]) -> list[Entry]:

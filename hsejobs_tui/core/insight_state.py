@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hsejobs_tui.core.insight import DIVISIONS, Bin, Part, Window, part_rank
+from hsejobs.control.findings import Chosen
+from hsejobs_tui.core.insight import DIVISIONS, Bin, Part, Window, chosen, merged, part_rank
 from hsejobs_tui.core.steady import COUNT, Places
 
 
@@ -20,8 +21,8 @@ class InsightState:
         self.span: tuple[int, int | None] | None = None
         self.window: Window | None = None
         self._places: Places[str] = Places(COUNT)
-        #: The steps of the chosen part, None while they are read; not used for queues.
-        self.steps: list[Bin] | None = None
+        #: The steps of the chosen part in each queue, None while they are read; not used for queues.
+        self.steps: dict[str, list[Bin]] | None = None
         self.bins: list[Bin] = []
         #: The length of a bin.
         self.width = 60_000
@@ -30,8 +31,30 @@ class InsightState:
 
     @property
     def parts(self) -> list[Part]:
-        """The parts of the window, the busiest first."""
-        return self.window.parts if self.window is not None else []
+        """The parts of the window, the busiest first; none before it is read by what divides it now."""
+        return self.window.parts if self.window is not None and self.divided else []
+
+    @property
+    def divided(self) -> bool:
+        """Whether the window that was read is divided by what is chosen."""
+        return self.window is not None and self.window.division == self.division
+
+    @property
+    def only(self) -> Chosen | None:
+        """The task, error or tenant that is chosen."""
+        return chosen(self.division, self.part)
+
+    @property
+    def known(self) -> bool:
+        """Whether the steps of what is chosen are read: before, they are not nothing."""
+        return self.window is not None and (self.only is None or self.steps is not None)
+
+    @property
+    def by_queue(self) -> dict[str, list[Bin]]:
+        """The steps of what is chosen in each queue."""
+        if self.only is not None:
+            return self.steps or {}
+        return self.window.queues if self.window is not None else {}
 
     @property
     def key(self) -> str | None:
@@ -77,7 +100,7 @@ class InsightState:
         elif self.division == "queue":
             steps = window.queues.get(key, [])
         else:
-            steps = self.steps or []
+            steps = merged(self.by_queue.values())
         self.bins = window.bins(steps, self.width)
 
     # -- the cursor and the span

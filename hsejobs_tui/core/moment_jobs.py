@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hsejobs.model import State, iso_time
 from hsejobs.store.minutes import Minute
-from hsejobs_tui.core.insight import Window, activity, added_up
-
-#: The shortest literal part of an error that is searched for.
-_LEAST = 4
+from hsejobs_tui.core.insight import Bin, activity, added_up
+from hsejobs_tui.core.parts import of_error, quoted
 
 
 def busiest(
-    window: Window, queues: Sequence[str], start: int, end: int
+    by_queue: Mapping[str, Sequence[Bin]], queues: Sequence[str], start: int, end: int
 ) -> tuple[str, Minute] | None:
-    """The queue with the most failures in the span, or the busiest, and its counters; None if none."""
+    """The queue with the most failures in the span, or the busiest, and its counters; None if none.
+
+    ``by_queue``: the steps of what is chosen, in each queue.
+    """
     found: list[tuple[str, Minute]] = []
-    for queue, steps in window.queues.items():
+    for queue, steps in by_queue.items():
         if queue in queues:
             total = added_up(one.counters for one in steps if start <= one.at < end)
             found.append((queue, total))
@@ -35,22 +35,23 @@ def state_of(total: Minute) -> State:
     return State.COMPLETED if total.ended else State.WAITING
 
 
-def query(start: int, end: int, division: str = "queue", part: str | None = None) -> str:
-    """The filter for the jobs of a span, of one task, error or tenant if given."""
+def query(start: int, end: int, division: str = "queue", part: str | None = None) -> str | None:
+    """The filter for the jobs of a span, of one task, error or tenant if given.
+
+    None for a part that no filter finds: the jobs of all would be listed in its stead.
+    """
     terms = [f"since={iso_time(start)}", f"until={iso_time(end)}"]
-    if part:
-        if division == "task":
-            terms.append(f'name="{part}"')
-        elif division == "tenant" and '"' not in part:
-            terms.append(f'org="{part}"')
-        elif division == "error":
-            terms += of_error(part)
+    if division != "queue" and part is not None:
+        if not part:
+            return None
+        if division == "error":
+            terms.append(of_group(part))
+        else:
+            terms.append(f"{'name' if division == 'task' else 'org'}={quoted(part)}")
     return " ".join(terms)
 
 
-def of_error(part: str) -> list[str]:
-    """Terms for a group of errors, ``code text``: its code, and the longest text that is the same in all."""
-    code, _, text = part.partition(" ")
-    terms = [f'code="{code}"'] if code and code != "error" else []
-    literal = max(re.split(r'<\w+>|"', text), key=len, default="").strip()
-    return [*terms, f'error~"{literal}"'] if len(literal) >= _LEAST else terms
+def of_group(name: str) -> str:
+    """The filter of a group of errors, ``code text``: the code that every exception has says nothing."""
+    code, _, text = name.partition(" ")
+    return (of_error("", text) if code == "error" else "") or of_error(code, text)

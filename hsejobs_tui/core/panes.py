@@ -28,7 +28,6 @@ MOST_USERS = 16
 
 #: A title, its lines, and the width of both.
 Block = tuple[str, Sequence[Line], int]
-_READING: Line = [(" reading ...", "dim")]
 
 
 class Advice(NamedTuple):
@@ -196,14 +195,9 @@ def _in_one(one: Advice) -> Line:
 
 
 def user_lines(
-    users: Sequence[tuple[str, float]] | None, width: int, rows: int, *, ascii_only: bool
+    users: Sequence[tuple[str, float]], width: int, rows: int, *, ascii_only: bool
 ) -> list[Line]:
-    """Organizations with their share of the running time; those that do not fit in one line.
-
-    ``users`` None: not read yet.
-    """
-    if users is None:
-        return [_READING][:rows]
+    """Organizations with their share of the running time; those that do not fit in one line."""
     if not users:
         return [[(" nothing ran", "dim")]][:rows]
     rows = min(rows, MOST_USERS)
@@ -229,11 +223,9 @@ def user_lines(
 
 
 def change_lines(
-    past: Past | None, bursts: dict[str, Burst], rows: int, *, ascii_only: bool
+    past: Past, bursts: dict[str, Burst], rows: int, *, ascii_only: bool
 ) -> list[Line]:
     """What changed in the window, newest first: deploys, acts, alerts, and errors that began."""
-    if past is None:
-        return [_READING][:rows]
     span = past.end - past.start
     entries = [(one.at, *_change(one, ascii_only=ascii_only)) for one in past.marks]
     for queue, one in bursts.items():

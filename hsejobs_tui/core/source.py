@@ -21,7 +21,7 @@ from hsejobs_tui.core.options import Options
 # All else is imported by the read that needs it: the first frame is of the snapshot alone.
 if TYPE_CHECKING:
     from hsejobs.control.filters import Filter
-    from hsejobs.control.findings import Findings, SlowJob
+    from hsejobs.control.findings import Chosen, Findings, SpanJobs
     from hsejobs.control.history import History, Series
     from hsejobs.store.circuits import Circuit
     from hsejobs.store.families import Family
@@ -279,20 +279,20 @@ class LiveSource:
             self.redis, self.options.prefix, queues, wanted, self.actor, by=by, **limits
         )
 
-    def findings(self, queues: Sequence[str], start: int, end: int) -> Findings:
-        """What a span (ms) of these queues shows; see ``control.findings``."""
+    def findings(
+        self, queues: Sequence[str], start: int, end: int, only: Chosen | None = None
+    ) -> Findings:
+        """What a span (ms) of these queues, or of one part of them, shows; see ``control.findings``."""
         from hsejobs.control.findings import Finder
 
-        return Finder(self.redis, self.options.prefix, self.actor).read(queues, start, end)
+        return Finder(self.redis, self.options.prefix, self.actor).read(queues, start, end, only)
 
-    def slowest(
-        self, queues: Sequence[str], start: int, end: int, *, waiting: bool
-    ) -> list[SlowJob]:
-        """The jobs of a span (ms) that waited or ran longest."""
+    def span_jobs(self, queues: Sequence[str], start: int, end: int, **limits: Any) -> SpanJobs:
+        """The jobs of a span (ms); see ``control.findings.Finder.jobs`` for the limits."""
         from hsejobs.control.findings import Finder
 
         finder = Finder(self.redis, self.options.prefix, self.actor)
-        return finder.slowest(queues, start, end, waiting=waiting)
+        return finder.jobs(queues, start, end, **limits)
 
     def past(self, queues: Sequence[str], wanted: Range, by: str | None = None) -> list[Series]:
         """The counters of these queues in a span, also divided, without marks.

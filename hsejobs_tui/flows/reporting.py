@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hsejobs.control.findings import Chosen
 from hsejobs.errors import JobsError
 from hsejobs_tui.session.session import Session
 
 
-async def write_report(session: Session, queues: Sequence[str], start: int, end: int) -> None:
-    """Writes the report of these queues from ``start`` to ``end`` (ms) and shows its path."""
+async def write_report(
+    session: Session, queues: Sequence[str], start: int, end: int, only: Chosen | None
+) -> None:
+    """Writes the report of these queues, or of one part of them, from ``start`` to ``end`` (ms).
+
+    Shows its path.
+    """
     from hsejobs.control import incident
 
     if session.options.viewer is not None:
@@ -20,7 +26,7 @@ async def write_report(session: Session, queues: Sequence[str], start: int, end:
 
     def write() -> str:
         found = incident.gather(
-            source.redis, options.prefix, queues, start, end, source.actor, source.infos
+            source.redis, options.prefix, queues, start, end, source.actor, source.infos, only
         )
         return str(incident.write(options.home, found))
 

@@ -38,6 +38,7 @@ class Alerts(View):
     """The list of alerts, most severe first."""
 
     SCOPE: ClassVar[str] = "alerts"
+    HEAD: ClassVar[str] = "Alerts"
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,6 +51,11 @@ class Alerts(View):
     def body(self) -> ComposeResult:
         yield Rows(COLUMNS, "No alert is active, and none ended in this time.")
         yield Static(id="detail", markup=False)
+
+    @property
+    def has_read(self) -> bool:
+        """Whether the alerts that ended were read, or an active one is in the snapshot."""
+        return self._read is not None or bool(self.session.alerts)
 
     async def poll(self) -> None:
         """Reads the past alerts of the window, and who paused the queues."""
@@ -75,8 +81,8 @@ class Alerts(View):
 
     def head(self) -> Text:
         on, over = len(self.session.alerts), len(self.every) - len(self.session.alerts)
-        window = self.session.window
-        return Text(f"Alerts: {on} active now, {over} ended  [{window.name}]")
+        past = f"{over} ended" if self._read is not None else f"those that ended {self.unread}"
+        return Text(f"Alerts: {on} active now, {past}  [{self.session.window.name}]")
 
     def detail(self) -> Text:
         """The alert under the cursor and what to do, in full."""
@@ -106,7 +112,7 @@ class Alerts(View):
     def draw(self) -> None:
         """Draws the rows of the latest snapshot."""
         if self.session.snapshot is not None:
-            self.rows.fill([self._row(one) for one in self.every])
+            self.rows.fill([self._row(one) for one in self.every], whole=self._read is not None)
         super().draw()
 
     def _row(self, one: Alert) -> Row:

@@ -20,7 +20,7 @@ from textual.worker import Worker, WorkerState
 from hsejobs.model import State
 from hsejobs.wording import counted
 from hsejobs_tui.core.command import Command
-from hsejobs_tui.core.text import safe
+from hsejobs_tui.core.text import clock, safe
 from hsejobs_tui.session.places import InsightPlace, ListPlace, Place, QueuePlace
 from hsejobs_tui.session.session import Session, session_of
 from hsejobs_tui.widgets.binds import bindings
@@ -49,6 +49,8 @@ class View(Screen[None]):
         self._texts: dict[str, tuple[str, str, list[Span]]] = {}
         self._made: dict[str, list[Any]] = {}
         self._cost: tuple[int, float] = (0, 0.0)
+        #: Redis time in ms of the last poll that read the screen's data; 0 before.
+        self.read_at = 0
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         if "SCOPE" in cls.__dict__:
@@ -113,6 +115,11 @@ class View(Screen[None]):
         return any(not one.read for one in self.lists)
 
     @property
+    def has_read(self) -> bool:
+        """Whether something of what is shown now has been read: before, its figures would all be 0."""
+        return all(one.read for one in self.lists)
+
+    @property
     def lists(self) -> list[Rows]:
         """The lists of the screen."""
         return self._all("lists", Rows)
@@ -130,6 +137,11 @@ class View(Screen[None]):
 
     async def poll(self) -> None:
         """Reads and shows the screen's own data; called after each poll of all queues."""
+
+    async def poll_now(self) -> None:
+        """Reads it, and notes when."""
+        await self.poll()
+        self.read_at = self.session.redis_now
 
     def insight(self) -> InsightPlace:
         """What the Insight screen shows when it is opened from here."""
@@ -172,9 +184,30 @@ class View(Screen[None]):
         """Draws what depends on the cursor of a list."""
         self.draw()
 
-    def head(self) -> Text:
-        """The text of the head line."""
+    @property
+    def unread(self) -> str:
+        """What stands in the place of what has not been read."""
+        return self.session.unread
+
+    def subject(self) -> Text:
+        """What is shown, without a figure: the head line before anything is read."""
         return Text(self.HEAD)
+
+    def head(self) -> Text:
+        """The text of the head line, once something was read."""
+        return self.subject()
+
+    def _head(self) -> Text:
+        """The head line. Of what was not read it has no figures; without Redis it says of when they are."""
+        session = self.session
+        if not self.has_read:
+            return self.subject().append(f"   {self.unread}", "bold warn")
+        if not session.unreached:
+            return self.head()
+        # Without a read of its own, all is drawn from the snapshot.
+        at = clock(self.read_at or session.redis_now)[-8:]
+        text = Text().append(f"{session.unreached}, as of {at}", "bold fail")
+        return text.append("   ").append_text(self.head())
 
     def draw(self) -> None:
         """Draws the head line, the status line and the details."""
@@ -185,7 +218,7 @@ class View(Screen[None]):
         # First what the session may do: it must never be cut.
         for word in session.badges():
             line.append(f" {word} ", "bold reverse").append(" ")
-        line.append_text(self.head())
+        line.append_text(self._head())
         self.set_text("head", line)
         self.query_one(Nav).draw()
         self.query_one(Keys).draw()
@@ -195,6 +228,7 @@ class View(Screen[None]):
             place.display = bool(text)
             self.set_text("detail", text)
         for rows in self.lists:
+            rows.unread = self.unread
             rows.dimmed = session.outage is not None
         session.placed(self.place)
 
@@ -227,7 +261,7 @@ class View(Screen[None]):
             )
         seen = session.snapshot
         if seen is None:
-            return Text(" reading ...")
+            return Text(f" {session.unread}")
         words = [session.options.place]
         count, ms = self._steady(seen.cost)
         words.append(f"{counted(count, 'command')}, {ms:.1f} ms")

@@ -40,6 +40,7 @@ class CircuitList(View):
     """The circuits that failed or were changed in the last day."""
 
     SCOPE: ClassVar[str] = "circuits"
+    HEAD: ClassVar[str] = "Circuits"
 
     def __init__(self) -> None:
         super().__init__()

@@ -39,6 +39,7 @@ class Events(View):
     """The newest events first, as far as the feeds of the queues reach."""
 
     SCOPE: ClassVar[str] = "events"
+    HEAD: ClassVar[str] = "Events"
     AUTO_FOCUS: ClassVar[str] = "Rows"
 
     def __init__(self) -> None:
@@ -49,6 +50,8 @@ class Events(View):
         self._since: dict[str, str] = {}
         self._reasons: dict[int, tuple[str, str]] = {}
         self._window: object = None
+        #: The window whose events were read.
+        self._read: object = None
         self._reaches: int | None = None
 
     def body(self) -> ComposeResult:
@@ -65,6 +68,11 @@ class Events(View):
     def shown(self) -> list[Happened]:
         """The events on display, oldest first."""
         return self.list.matching if self.frozen is None else self.frozen
+
+    @property
+    def has_read(self) -> bool:
+        """Whether the events of the window were read."""
+        return self._read == self.session.window
 
     def head(self) -> Text:
         """How many events of which window, and how far back they reach."""
@@ -96,6 +104,7 @@ class Events(View):
         )
         if window != session.window:
             return
+        self._read = window
         if reaches is not None:
             self._reaches = reaches
         self.list.add(found)
@@ -135,7 +144,9 @@ class Events(View):
             )
 
     def _place(self) -> None:
-        """Draws the visible rows."""
+        """Draws the visible rows, once the events are read."""
+        if not self.has_read:
+            return
         rows, events = self.rows, self.shown
         first, place = self._first_row()
         at = {}

@@ -48,6 +48,7 @@ class Failures(View):
     """The groups of errors, those of the last ten minutes first."""
 
     SCOPE: ClassVar[str] = "failures"
+    HEAD: ClassVar[str] = "Failures"
     NEEDED: ClassVar[tuple[str, ...]] = ("open", "retry", "pause", "export", "request")
 
     def __init__(self, row: str = "") -> None:
@@ -169,6 +170,7 @@ class Failures(View):
         drawn, acts = began, self._acts
         found: dict[str, Group] = {}
         seen = total = 0
+        failed = False
         self._read_at = self._counts
         try:
             while self.is_mounted and (step := await session.do(next, steps, None)) is not None:
@@ -185,12 +187,13 @@ class Failures(View):
                 group.broken = True
             self._read_at = None
             session.show_message(error)
+            failed = True
             return
         finally:
             now = session.now()
             self._busy, self._due = False, now + max(AGAIN, SHARE * (now - began))
-            if acts != self._acts:
-                # It began before an act: what it read may have changed.
+            if acts != self._acts or failed:
+                # It began before an act, so what it read may have changed; or Redis did not answer.
                 self._due = now
         self._begun, self._stale = True, acts != self._acts
         self._draw_groups(whole=True)
@@ -298,11 +301,11 @@ class Failures(View):
 
     def do_open(self) -> None:
         """Lists the failed jobs of the group."""
-        from hsejobs_tui.core.moment_jobs import of_error
+        from hsejobs_tui.core.moment_jobs import of_group
 
         group = self.group
         if group is not None and group.count:
-            query = " ".join(of_error(f"{group.raw} {group.error}"))
+            query = of_group(f"{group.raw} {group.error}")
             self.session.open(QueuePlace(group.queue, State.FAILED, query))
         elif group is not None:
             self.session.show_message("no job has failed permanently with this error yet")

@@ -12,7 +12,7 @@ from rich.text import Text
 from textual.widgets import Input, Static
 
 from hsejobs.control import filters
-from hsejobs.errors import InvalidOption
+from hsejobs.errors import InvalidOption, RedisUnavailable
 from hsejobs.model import JobRecord, State
 from hsejobs_tui.core.all_states import merged
 from hsejobs_tui.core.joblist import EMPTY
@@ -49,6 +49,8 @@ class Finding(OneQueue):
         self.other_hits: list[Hits] = []
         self._other_search: Hits | None = None
         self._searching = 0
+        #: Whether the search ended early, because Redis did not answer.
+        self._interrupted = False
         self._editing_search = False
 
     @property
@@ -119,6 +121,7 @@ class Finding(OneQueue):
     def begin_search(self) -> None:
         """Starts a search for ``query_text``; an empty text shows all jobs again."""
         self._searching += 1
+        self._interrupted = False
         self.rows.reset()
         self.rows.empty = NOTHING if self.query_text else self.nothing()
         self.found, self.other_hits, self._other_search = {}, [], None
@@ -126,7 +129,15 @@ class Finding(OneQueue):
             self.leave_search()
             self.session.poll_soon()
             return
-        self.run_worker(self._search_states(self._searching), name="search", exit_on_error=False)
+        self.run_worker(self._search(self._searching), name="search", exit_on_error=False)
+
+    async def _search(self, number: int) -> None:
+        try:
+            await self._search_states(number)
+        except RedisUnavailable:
+            # The next poll that Redis answers begins again.
+            self._interrupted = number == self._searching
+            raise
 
     async def _search_states(self, number: int) -> None:
         session, queue = self.session, self.queue
@@ -206,9 +217,12 @@ class Finding(OneQueue):
         found.set_class(bool(self.query_text), "-open")
         if not self.query_text:
             return
-        hits = self.hits or Hits(self.queue or "", self.state or State.FAILED)
+        hits = self.hits
         name = self.state or "jobs"
         words = Text(f" /{safe(self.query_text, 40)}  ", "bold")
+        if hits is None or (self._interrupted and not hits.done):
+            self.set_text("found", words.append(self.session.unread, "bold warn"))
+            return
         words.append(f"{hits.count:,} found in {hits.seen:,} {name}", "bold")
         if hits.count > HITS_KEPT:
             words.append(f", {HITS_KEPT:,} shown")
@@ -246,6 +260,9 @@ class Finding(OneQueue):
     async def poll_hits(self) -> None:
         """Updates the visible hits to their current state; removed jobs are marked as gone."""
         rows, hits, queue = self.rows, self.hits, self.queue
+        if self._interrupted:
+            self.begin_search()
+            return
         if hits is None or not hits.jobs or queue is None:
             return
         seen = hits.jobs[rows.first : rows.first + rows.page]

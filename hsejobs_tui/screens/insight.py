@@ -10,193 +10,29 @@ from textual import events
 from textual.app import ComposeResult
 from textual.widgets import Static
 
-from hsejobs.control.findings import Findings, SlowJob
-from hsejobs.errors import JobsError
-from hsejobs_tui.core import insight, insight_lists, insight_view, moment_jobs
+from hsejobs_tui.core import insight_lists, insight_view, moment_jobs
 from hsejobs_tui.core.charts import Line
 from hsejobs_tui.core.insight import activity, added_up
-from hsejobs_tui.core.insight_state import InsightState
-from hsejobs_tui.core.insight_view import GUTTER, Frame, Look
-from hsejobs_tui.core.view import NO_QUEUE
-from hsejobs_tui.screens.base import View
-from hsejobs_tui.session.places import InsightPlace, Place, QueuePlace
-
-#: Seconds between two reads of a live window: at least, and as a multiple of how long a read takes.
-AGAIN, COST = 5.0, 40
+from hsejobs_tui.core.insight_view import GUTTER, Look
+from hsejobs_tui.screens.insight_reading import InsightReading
+from hsejobs_tui.session.places import InsightPlace, QueuePlace
 
 
-class Insight(View):
+class Insight(InsightReading):
     """One window of time: of all queues, of one, or of a part of it."""
 
     SCOPE: ClassVar[str] = "insight"
 
     def __init__(self, place: InsightPlace | None = None) -> None:
-        super().__init__()
-        place = place or InsightPlace()
-        self.state = InsightState(place.queue, place.division, place.part)
-        #: Whether times are those of waiting, and whether the focus is compared with the time before it.
-        self.waiting, self.compare = True, False
-        #: What is known of the focus; None while it is read.
-        self.findings: Findings | None = None
-        self.slowest: list[SlowJob] | None = None
-        #: Why there is nothing to show.
-        self.problem = ""
-        nothing: object = None
-        self._loaded = self._found = self._drawn = nothing
-        self._findings_about = self._slowest_about = nothing
-        self._load_busy = self._find_busy = False
-        self._next_load = self._next_find = 0.0
+        super().__init__(place)
+        self._drawn: object = None
         self._pressed: int | None = None
-
-    @property
-    def place(self) -> Place:
-        return InsightPlace(self.state.queue, self.state.division, self.state.part)
 
     def body(self) -> ComposeResult:
         yield Static(id="charts", markup=False)
         yield Static(id="focus", markup=False)
 
-    # -- reading
-
-    @property
-    def _read_queues(self) -> list[str]:
-        """The queues whose history is read: all, to list them, or the chosen one."""
-        every = list(self.session.source.infos)
-        state = self.state
-        return every if state.queue is None or state.division == "queue" else [state.queue]
-
-    @property
-    def _queues(self) -> list[str]:
-        """The queues that the charts and the focus are about."""
-        return self._read_queues if self.state.queue is None else [self.state.queue]
-
-    @property
-    def _wanted(self) -> object:
-        window = self.session.window
-        return (self.state.division, tuple(self._read_queues), window.name, window.end)
-
-    @property
-    def reading(self) -> bool:
-        """Whether the window or the part that was asked for has not been read yet."""
-        return not self.problem and (self._loaded != self._wanted or not self._has_part)
-
-    @property
-    def _has_part(self) -> bool:
-        state = self.state
-        return state.division == "queue" or state.part is None or state.steps is not None
-
-    async def poll(self) -> None:
-        """Starts to read the window if it is another one, or a live one that has grown older."""
-        session = self.session
-        if not self._read_queues:
-            self.problem = NO_QUEUE
-            return
-        late = session.window.end is None and session.now() >= self._next_load
-        if (self._loaded != self._wanted or late) and not self._load_busy:
-            self._load_busy = True
-            self.run_worker(self._load(), name="window", exit_on_error=False)
-
-    async def _load(self) -> None:
-        session, wanted, began = self.session, self._wanted, self.session.now()
-        state, queues, (start, end) = self.state, self._read_queues, session.bounds
-        division, source = state.division, session.source
-        try:
-            window = await session.do(insight.read_window, source, queues, division, start, end)
-        except JobsError as error:
-            self._failed(error)
-            return
-        finally:
-            self._load_busy = False
-            self._next_load = session.now() + max(AGAIN, COST * (session.now() - began))
-        if wanted != self._wanted or not self.is_mounted:
-            session.poll_soon()
-            return
-        self._loaded, self.problem = wanted, ""
-        state.show(state.arranged(window, wanted), self._frame.cells)
-        self._go_to_moment()
-        self._read_part()
-        self._changed()
-
-    def _read_part(self) -> None:
-        """Starts to read the chosen part's own steps, with their times."""
-        if self.state.division != "queue" and self.state.part is not None:
-            self.run_worker(self._load_part(), name="part", exclusive=True, exit_on_error=False)
-
-    async def _load_part(self) -> None:
-        state, source, window = self.state, self.session.source, self.state.window
-        key, division, queues = state.part, state.division, self._read_queues
-        if window is None or key is None:
-            return
-        try:
-            steps = await self.session.do(
-                insight.read_part, source, queues, division, key, window.start, window.end
-            )
-        except JobsError as error:
-            self._failed(error)
-            return
-        if (key, division) == (state.part, state.division) and self.is_mounted:
-            state.steps = steps
-            state.show(state.window or window, self._frame.cells)
-            self._changed()
-
-    def _failed(self, error: JobsError) -> None:
-        # Without Redis the figures stay, and the status line says why.
-        if self.session.outage is None and not self.session.closed:
-            self.problem = self.session.explain(error)
-            self.draw()
-
-    def _go_to_moment(self) -> None:
-        """Puts the cursor where the user asked to go, or selects the span."""
-        asked, self.session.moment = self.session.moment, None
-        if asked is not None:
-            self.state.place(asked[0], self.session.redis_now)
-            self.state.span = asked if asked[1] > asked[0] else None
-
-    @property
-    def _of(self) -> object:
-        """What the findings are about."""
-        return (*self.state.focus, tuple(self._queues), self.waiting)
-
-    @property
-    def _about(self) -> object:
-        """The same without the times of a live window, which move on."""
-        state = self.state
-        return (state.focus if state.selected else None, tuple(self._queues), self.waiting)
-
-    def _changed(self) -> None:
-        """Draws, and starts to read the findings if the focus is another one."""
-        other = self._findings_about != self._about
-        due = self._found != self._of and (other or self.session.now() >= self._next_find)
-        if self.state.window is not None and due and not self._find_busy:
-            self._find_busy = True
-            self.run_worker(self._find(), name="focus", exit_on_error=False)
-        self.draw()
-
-    async def _find(self) -> None:
-        session, wanted, about, began = self.session, self._of, self._about, self.session.now()
-        source, queues, (start, end) = session.source, self._queues, self.state.focus
-        try:
-            found = await session.do(source.findings, queues, start, end)
-            if about == self._about:
-                self.findings, self._findings_about = found, about
-                self.draw()
-                slow = await session.do(source.slowest, queues, start, end, waiting=self.waiting)
-                self.slowest, self._slowest_about, self._found = slow, about, wanted
-        except JobsError as error:
-            self._found = wanted
-            self._failed(error)
-        finally:
-            self._find_busy = False
-            self._next_find = session.now() + COST * (session.now() - began)
-        if self.is_mounted:
-            # The cursor may have moved meanwhile.
-            self._changed()
-
     # -- drawing
-
-    @property
-    def _frame(self) -> Frame:
-        return insight_view.frame(self.size.width, self.size.height)
 
     def on_resize(self) -> None:
         """Draws again, because everything depends on the size."""
@@ -204,15 +40,18 @@ class Insight(View):
             self.state.show(self.state.window, self._frame.cells)
         self.draw()
 
+    def subject(self) -> Text:
+        """What is shown."""
+        return Text(insight_lists.title(self.state))
+
     def head(self) -> Text:
         """What is shown, and its window of time."""
-        session, state = self.session, self.state
-        text = Text(insight_lists.title(state))
+        session, text = self.session, self.subject()
         if session.redis_now:
             words = insight_view.between(*session.bounds, session.redis_now)
             text.append(f"   {words} [{session.window.name}]{insight_view.HINT}", "not bold")
         if self.reading:
-            text.append("   reading ...", "bold warn")
+            text.append(f"   {self.unread}", "bold warn")
         return text
 
     def draw(self) -> None:
@@ -222,9 +61,9 @@ class Insight(View):
         super().draw()
         state, size = self.state, self.size
         now = (
-            *map(id, (state.window, state.bins, self.findings, self.slowest)),
+            *map(id, (state.window, state.bins, self.findings, self.jobs)),
             *(state.key, state.division, state.cursor, state.span, self.reading, self._about),
-            *(self.compare, self.problem, size, self.session.outage is None),
+            *(self.compare, self.problem, size, self.unread),
         )
         if now != self._drawn:
             self._drawn = now
@@ -235,10 +74,10 @@ class Insight(View):
     def _charts(self) -> Text:
         state, size = self.state, self._frame
         window = state.window
-        if self.problem or window is None:
-            return Text(f" {self.problem or 'Reading ...'}", "bold warn" if self.problem else "dim")
-        if not self._has_part:
-            return Text(" Reading ...", "dim")
+        if self.problem:
+            return Text(f" {self.problem}", "bold warn")
+        if window is None or not state.known:
+            return Text(f" {self.unread}", "dim")
         if not any(activity(one.counters) or one.waiting for one in state.bins):
             return Text(insight_lists.nothing(state, self.session.bounds, self.session.redis_now))
         plain = self.session.options.ascii_only
@@ -259,19 +98,29 @@ class Insight(View):
         waiting = max((one.waiting for one in inside if one.waiting is not None), default=None)
         title = insight_view.between(start, end, self.session.redis_now)
         total = added_up(one.counters for one in inside)
-        found = self.findings if self._findings_about == self._about else None
-        rows: list[Line] = [
-            insight_view.figures(title, total, waiting, size.width, times=state.times)
-        ]
-        if self.compare and found is not None:
+        session, about = self.session, self._about
+        found = self.findings if self._findings_about == about else None
+        rows: list[Line] = [[(f" {title}  ", "bold"), (self.unread, "dim")]]
+        if state.known:
+            line = insight_view.figures(title, total, waiting, size.width, times=state.times)
+            rows = [line]
+        if self.compare:
             before = "as long before it".ljust(len(title))
-            rows.append(insight_view.figures(before, found.before, None, size.width))
-        slow = self.slowest if self._slowest_about == self._about else None
-        session = self.session
+            line = [(f" {before}  ", "bold"), (self.unread, "dim")]
+            if found is not None:
+                line = insight_view.figures(
+                    before, found.before, None, size.width, times=state.times
+                )
+            rows.append(line)
         options = insight_lists.Drawn(
-            self.waiting, self.compare, not session.confined, session.options.ascii_only
+            self.waiting,
+            self.compare,
+            not session.confined,
+            session.options.ascii_only,
+            self.unread,
         )
-        lists = insight_lists.Lists(state, found, slow, options)
+        jobs = self.jobs if self._jobs_about == about else None
+        lists = insight_lists.Lists(state, found, jobs, options)
         return self._text([*rows, *lists.rows(size, size.panel - len(rows))], 0)
 
     def _text(self, rows: Sequence[Line], tinted: int) -> Text:
@@ -381,20 +230,24 @@ class Insight(View):
 
     def do_moment_jobs(self) -> None:
         """Opens the queue with the jobs of the focus."""
-        state = self.state
-        if state.window is None:
+        session, state = self.session, self.state
+        if not state.known:
+            session.show_message(self.unread)
             return
         start, end = state.focus
-        found = moment_jobs.busiest(state.window, self._queues, start, end)
+        found = moment_jobs.busiest(state.by_queue, self._queues, start, end)
         if found is None:
-            self.session.show_message("no job was added or ended in this time")
+            session.show_message("no job was added or ended in this time")
             return
         queue, total = found
         query = moment_jobs.query(start, end, state.division, state.part)
-        self.session.open(QueuePlace(queue, moment_jobs.state_of(total), query))
+        if query is None:
+            session.show_message("no filter finds these jobs alone: choose another part, or all")
+            return
+        session.open(QueuePlace(queue, moment_jobs.state_of(total), query))
 
     async def do_report(self) -> None:
         """Writes the report of the focus and shows its path."""
         from hsejobs_tui.flows.reporting import write_report
 
-        await write_report(self.session, self._queues, *self.state.focus)
+        await write_report(self.session, self._queues, *self.state.focus, self.state.only)

@@ -86,17 +86,32 @@ class JobView(View):
             return super().offers(command)
         return self.job.status in ACTS[command.id].states
 
-    def head(self) -> Text:
+    @property
+    def has_read(self) -> bool:
+        return not self.reading
+
+    def draw(self) -> None:
+        """Draws the head line; before the job is read, also why it is not."""
+        super().draw()
+        if self.reading:
+            self.set_text("nothing", Text(f" {self.session.unread}"))
+
+    def subject(self) -> Text:
+        """The queue and the job's id."""
         name = Text(f"{self.queue} / {safe(self.job_id, 60)}")
         # Truncate by cells, not characters, so that the state is visible with any id.
         plain = self.session.options.ascii_only
         name.truncate(max(20, self.size.width - 24), overflow="crop" if plain else "ellipsis")
-        text = name + "  "
+        return name
+
+    def head(self) -> Text:
+        text = self.subject() + "  "
         if self.missing:
             return text.append("this job is gone: it was removed or its retention ended", "bold")
         if self.job is not None:
             glyph, letter, color = LOOK[self.job.status]
-            text.append(f"{letter if plain else glyph} {self.job.status}", f"bold {color}")
+            sign = letter if self.session.options.ascii_only else glyph
+            text.append(f"{sign} {self.job.status}", f"bold {color}")
             if self.job.status not in FINISHED and self.job.progress:
                 text.append(f"  {self.job.progress:.0f}%")
                 if self.following and self.job.progress_message:

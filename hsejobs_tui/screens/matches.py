@@ -68,9 +68,18 @@ class Matches(View):
         """Whether nothing has been searched yet: a search may take long, and keys work meanwhile."""
         return not self._begun
 
+    @property
+    def has_read(self) -> bool:
+        """Whether anything was searched."""
+        return self._over or self.seen > 0
+
+    def subject(self) -> Text:
+        """What is searched for."""
+        return Text("all queues  ").append(f"/{safe(self.query_text, 120)}", "bold")
+
     def head(self) -> Text:
         """How many jobs of which states were found, and how many were searched."""
-        text = Text("all queues  ").append(f"/{safe(self.query_text, 120)}", "bold")
+        text = self.subject()
         text.append(f"  {counted(self.count, 'job')}")
         if self.count > len(self.found):
             text.append(f", {len(self.found):,} shown")
@@ -118,6 +127,8 @@ class Matches(View):
             self._show(parts)
         except JobsError as error:
             session.show_message(error)
+            # Not for as long as a search that found out: Redis may answer soon.
+            began = session.now()
         finally:
             self._begun, self._find_busy = True, False
             self._due = session.now() + max(AGAIN, SHARE * (session.now() - began))

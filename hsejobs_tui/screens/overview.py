@@ -152,11 +152,16 @@ class Overview(OneQueue):
 
     # -- drawing
 
+    @property
+    def has_read(self) -> bool:
+        """Whether there is a snapshot, of which all is drawn."""
+        return self.session.snapshot is not None
+
     def head(self) -> Text:
         """The queues, waiting and failed jobs, and whether it gets better or worse."""
         seen = self.session.snapshot
         if seen is None:
-            return Text("Queues")
+            return self.subject()
         failed = sum(one.failed for one in seen.queues)
         waiting = sum(one.waiting for one in seen.queues)
         now = "" if self.session.window.end is None else "now "
@@ -250,7 +255,8 @@ class Overview(OneQueue):
             live=live,
             may_pause=self.session.has("pause"),
         )
-        shown = (found, self._reads, self.session.window, width, self.size.height, room, need)
+        size = (width, self.size.height, room, need)
+        shown = (found, self._reads, self.session.window, self.session.unread, size)
         if shown == self._below:
             return
         self._below = shown
@@ -284,12 +290,17 @@ class Overview(OneQueue):
         todo = panes.advice_lines(found, widths[0] - 1, left, keys=keys)
         now = "" if session.window.end is None else " now"
         blocks: list[panes.Block] = [(f"what to do{now}", todo, widths[0])]
+        unread: list[Line] = [[(f" {session.unread}", "dim")]][:left]
         if len(widths) == 3:
             users = self._users if self._users_for == session.window else None
-            shown = panes.user_lines(users, widths[1] - 1, left, ascii_only=plain)
+            shown = unread
+            if users is not None:
+                shown = panes.user_lines(users, widths[1] - 1, left, ascii_only=plain)
             blocks.append((f"who, {name}", shown, widths[1]))
         if not member:
-            changes = panes.change_lines(past, self._causes.bursts, left, ascii_only=plain)
+            changes = unread
+            if past is not None:
+                changes = panes.change_lines(past, self._causes.bursts, left, ascii_only=plain)
             blocks.append((f"what changed, {name}", changes, widths[-1]))
         return [*charts, *panes.side_by_side(blocks, left, ascii_only=plain)]
 

@@ -126,6 +126,9 @@ class QueueView(Shares):
 
     # -- drawing
 
+    def subject(self) -> Text:
+        return Text(self.queue)
+
     def head(self) -> Text:
         """Queue, cursor position, order and number of selected jobs."""
         rows = self.rows
@@ -160,8 +163,7 @@ class QueueView(Shares):
         self.query_one("#beside").display = wide
         super().draw()
         plain = self.session.options.ascii_only
-        name = self.session.window.name
-        width = self.size.width
+        name, width = self.session.window.name, self.size.width
         live = self.session.window.end is None
         strip = queue_head.strip(stats, self.past, name, width, ascii_only=plain, live=live)
         self.set_text("strip", strip)
@@ -172,11 +174,11 @@ class QueueView(Shares):
             glyph, letter, color = LOOK[state] if state else ("*", "*", "")
             names = STATES if state is None else (state,)
             count = sum(getattr(stats, one.value) for one in names) if stats else 0
+            number = f" {count:,}" if self.session.snapshot is not None else ""
             word = "all" if state is None else state if width >= 90 else SHORT[state]
-            tab = self.query_one(f"#tab-{state or 'all'}", Static)
             mark = f"{letter if plain else glyph} " if state else ""
-            self.set_text(f"tab-{state or 'all'}", Text(f"{mark}{word} {count:,}", color))
-            tab.set_class(state is self.state, "-on")
+            self.set_text(f"tab-{state or 'all'}", Text(f"{mark}{word}{number}", color))
+            self.query_one(f"#tab-{state or 'all'}").set_class(state is self.state, "-on")
         self.draw_found()
         if wide:
             self._draw_card()

@@ -12,6 +12,7 @@ from hsejobs.errors import JobsError
 from hsejobs.wording import counted
 from hsejobs_tui.core import tenants
 from hsejobs_tui.core.charts import bar, percent, spark
+from hsejobs_tui.core.parts import quoted
 from hsejobs_tui.core.steady import SHARE, Places
 from hsejobs_tui.core.tenants import Tenancy, TenantRow
 from hsejobs_tui.core.text import held_by, safe, short
@@ -105,6 +106,7 @@ class Tenants(View):
         except JobsError as error:
             if session.outage is None and not session.closed:
                 session.show_message(error)
+            began = session.now()
             return
         finally:
             self._load_busy = False
@@ -130,12 +132,20 @@ class Tenants(View):
 
     # -- drawing
 
+    @property
+    def has_read(self) -> bool:
+        """Whether what was asked for was read."""
+        return not self.reading and self.rows.read
+
+    def subject(self) -> Text:
+        """The queue."""
+        return Text(safe(self.queue, 60) if self.queue else "all queues")
+
     def head(self) -> Text:
         """The queue, the window, and who floods it."""
-        session, found = self.session, self.tenancy
-        text = Text(safe(self.queue, 60) if self.queue else "all queues")
-        if found is None or self._loaded != self._wanted:
-            return text.append(f" [{session.window.name}]   reading ...", "bold warn")
+        session, found, text = self.session, self.tenancy, self.subject()
+        if found is None:
+            return text
         text.append(f" [{session.window.name}]   {counted(len(found.rows), 'tenant')}", "not bold")
         if found.more:
             text.append(f", the busiest {tenants.MOST} of each queue", "not bold")
@@ -236,7 +246,9 @@ class Tenants(View):
             self.session.show_message("it has no job now; 4 shows what it did")
             return
         queue, state = place
-        where = f'org="{row.key}"' if row.organization_id is not None and '"' not in row.key else ""
+        where = f"org={quoted(row.key)}" if row.organization_id is not None else ""
+        if not where:
+            self.session.show_message("no filter finds the jobs of no organization: these are all")
         self.session.open(QueuePlace(queue, state, where))
 
     # -- acts

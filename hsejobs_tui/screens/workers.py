@@ -50,6 +50,7 @@ class Workers(View):
     """The running jobs above, the consumers below."""
 
     SCOPE: ClassVar[str] = "workers"
+    HEAD: ClassVar[str] = "Workers"
     NEEDED: ClassVar[tuple[str, ...]] = ("open", "cancel")
 
     def __init__(self) -> None:
@@ -79,6 +80,11 @@ class Workers(View):
     def rows(self) -> Rows:
         """The list that has the focus."""
         return self.consumers if self.consumers.has_focus else self.jobs
+
+    @property
+    def has_read(self) -> bool:
+        """Whether there is a snapshot, of which the consumers are drawn."""
+        return self.session.snapshot is not None
 
     def head(self) -> Text:
         """How many workers, slots and stalled jobs there are, and the oldest job."""

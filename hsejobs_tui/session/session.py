@@ -30,6 +30,7 @@ from hsejobs_tui.core.options import Options
 from hsejobs_tui.core.source import LiveSource
 from hsejobs_tui.core.text import safe
 from hsejobs_tui.core.time_window import TimeWindow
+from hsejobs_tui.core.unread import UNREACHED, unread
 from hsejobs_tui.session import allocator
 from hsejobs_tui.session.host import Host
 from hsejobs_tui.session.places import Place
@@ -294,6 +295,16 @@ class Session:
         if self.options.organization_id is not None:
             words.append(f"ORG {safe(self.options.organization_id, 30)}")
         return words
+
+    @property
+    def unread(self) -> str:
+        """What stands in the place of what has not been read."""
+        return unread(self.unreached)
+
+    @property
+    def unreached(self) -> str:
+        """In a few words why Redis cannot be read; '' while it can be."""
+        return "" if self.outage is None else UNREACHED[self._refused]
 
     def outage_line(self) -> str:
         """Status text of an outage: the age of the data and the time of the next retry."""

@@ -14,6 +14,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from hsejobs_tui.core.steady import Moves, Places
+from hsejobs_tui.core.unread import READING
 from hsejobs_tui.widgets import sorting
 from hsejobs_tui.widgets.cells import segments
 from hsejobs_tui.widgets.look import Look
@@ -50,8 +51,8 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
     def __init__(self, columns: Sequence[Column], empty: str, name: str | None = None) -> None:
         super().__init__(name=name)
         self.columns = columns
-        #: Text for an empty list, once it is known to be empty.
-        self.empty = empty
+        #: Text for an empty list, once it is known to be empty; and what stands in its place before.
+        self.empty, self.unread = empty, READING
         self.read = False
         self.total = 0
         self.cursor = 0
@@ -246,9 +247,7 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
 
     def _placeholder(self) -> str:
         """The text of a list without rows; never claims that it is empty before that is known."""
-        if self.read:
-            return self.empty
-        return "Not read yet: see the status line below." if self.dimmed else "Reading ..."
+        return self.empty if self.read else f"{self.unread[0].upper()}{self.unread[1:]}"
 
     # -- moving: a key means the list that was seen
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hsejobs.control.findings import ErrorChange, Findings, Part, SlowJob
+from hsejobs.control.findings import Chosen, ErrorChange, Findings, Part, SlowJob, SpanJobs
 from hsejobs.control.history import History, Series
 from hsejobs.control.moments import parse_moment
 from hsejobs.model import JobRecord, State
@@ -81,10 +81,13 @@ def history(
     return History(first, last, MINUTE, by, list(series.values()), shown)
 
 
-def findings(queues: Sequence[str], now: int, start: int, end: int) -> Findings:
-    """What a span shows."""
+def findings(
+    queues: Sequence[str], now: int, start: int, end: int, only: Chosen | None
+) -> Findings:
+    """What a span shows, or one part of it."""
     found = Findings(start, end)
-    whole = history(queues, now, start - (end - start), end, None, None)
+    by, name = (only.by, only.name) if only is not None else (None, None)
+    whole = history(queues, now, start - (end - start), end, by, name)
     for one in whole.series:
         for at, minute in one.points:
             total = found.whole if at >= start else found.before
@@ -95,6 +98,10 @@ def findings(queues: Sequence[str], now: int, start: int, end: int) -> Findings:
         _error("webhooks", "error KeyError: <text>", 3, 9),
         _error("webhooks", "error ValueError: <text>", 0, 4),
     ]
+    if only is not None:
+        named = [one for one in found.errors if f"{one.code} {one.text}" == name]
+        found.errors = named if by is By.ERROR else []
+        return found
     found.tenants = [
         Part(org, Minute(added=900 if org == "org-007" else 120 - n, completed=80, failed=n // 5))
         for n, org in enumerate(ORGS)
@@ -161,13 +168,17 @@ class Past(Frozen):
         by = By(given["by"]) if given.get("by") else None
         return history(queues, NOW, first, last, by, given.get("only"))
 
-    def findings(self, queues: Sequence[str], start: int, end: int) -> Findings:
-        return findings(queues, NOW, start, end)
+    def findings(
+        self, queues: Sequence[str], start: int, end: int, only: Chosen | None = None
+    ) -> Findings:
+        return findings(queues, NOW, start, end, only)
 
-    def slowest(
-        self, queues: Sequence[str], start: int, end: int, *, waiting: bool
-    ) -> list[SlowJob]:
-        return slowest(NOW)
+    def span_jobs(self, queues: Sequence[str], start: int, end: int, **limits: Any) -> SpanJobs:
+        only = limits["only"]
+        found = SpanJobs([one for one in slowest(NOW) if only is None or only.has(one.job)])
+        found.errors.update({REFUSED: 61, TIMEOUT: 12})
+        found.tenants.update({org: 40 - n for n, org in enumerate(ORGS)})
+        return found
 
     def tenants(self, queue: str, **place: Any) -> TenantPage:
         return tenants(queue)

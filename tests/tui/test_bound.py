@@ -304,7 +304,9 @@ async def test_a_refused_first_poll_shows_the_reason(redis_url: str, tmp_path: A
     # The test user may access its own prefixes only.
     app = JobsApp(Options(redis_url, "empty", tmp_path, "test", refresh=0.05))
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
-        await shows(pilot, "Redis denies a permission that hsejobs needs", "Not read yet")
+        await shows(
+            pilot, "Redis denies a permission that hsejobs needs", "Not read: Redis refuses"
+        )
         assert "no Redis at" not in text_of(app)
 
 

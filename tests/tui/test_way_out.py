@@ -22,7 +22,7 @@ from tests.tui.test_gate import burst
 from tests.tui.test_terminal import LEFT, Terminal
 
 #: The modules of screens that are only the bases of others.
-BASES = (".base", ".marking", ".finding", ".shares", ".one_queue")
+BASES = (".base", ".marking", ".finding", ".shares", ".one_queue", ".insight_reading")
 #: The keys that lead from the overview to each screen and dialog.
 WAYS = (
     "",
