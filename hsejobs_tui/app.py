@@ -70,8 +70,6 @@ class JobsApp(App[None]):
         self.exit_signals: Mapping[signal.Signals, int] = {}
         #: The running commands, each with the dialog whose answer it waits for.
         self._commands: dict[object, Screen[Any] | None] = {}
-        #: The latest question whether to end everything.
-        self._end: Screen[Any] | None = None
         self.visits = Visits(self, self.session, waiting=bool(address))
         self._first = address
         self.gate = KeyGate(self, lambda: self.busy, lambda: self.reading, super().on_event)
@@ -289,7 +287,7 @@ class JobsApp(App[None]):
         if not own and command_id in router.CLASSES:
             self._show(command_id)
             return
-        if target is None:
+        if target is None or (own and view is not None and not view.may_act(by_id(command_id))):
             return
         made = target()
         if asyncio.iscoroutine(made):
@@ -387,14 +385,8 @@ class JobsApp(App[None]):
         await self.do_quit()
 
     async def do_quit(self) -> None:
-        """Quits. In front of `hsejobs up` this ends everything, so it asks first."""
-        from hsejobs_tui.dialogs.questions import Confirm
+        """Quits; asks first if that ends everything, or throws away what was typed."""
+        from hsejobs_tui.flows.quitting import may_quit
 
-        if self.options.front:
-            text = "This also ends the workers and the embedded Redis; running jobs may finish."
-            if self._end in self.screen_stack:
-                return
-            self._end = question = Confirm("End everything?", text)
-            if not await self.ask(question):
-                return
-        self.exit()
+        if await may_quit(self.session, self.screen_stack):
+            self.exit()

@@ -44,6 +44,8 @@ class Command(NamedTuple):
     ``whole``: needs the jobs of all organizations, so not available when confined to one.
     ``footer``: the footer names it, as ``brief`` if room is short; ``spare``: after all others.
     ``first``: no field, dialog or screen gets the key before the command.
+    ``acts_on``: what must be there for the command to act: ``row`` under the cursor, ``jobs`` that are
+    selected or else the one under the cursor, the ``list`` as a whole, or a ``queue``.
     """
 
     id: str
@@ -58,6 +60,7 @@ class Command(NamedTuple):
     spare: bool = False
     first: bool = False
     brief: str = ""
+    acts_on: str = ""
 
 
 class Rights(NamedTuple):

@@ -13,7 +13,7 @@ from hsejobs.control.options import AddOptions
 from hsejobs.errors import InvalidOption, InvalidPayload
 from hsejobs.model import PRIORITIES
 from hsejobs.store.registry import QueueInfo, TaskInfo
-from hsejobs_tui.core.text import duration
+from hsejobs_tui.core.text import duration, whole_number
 
 #: How deep objects in the payload have fields of their own; deeper ones are written as JSON.
 DEPTH = 2
@@ -79,6 +79,15 @@ def payload_of(fields: Sequence[Field], values: Mapping[str, str]) -> dict[str, 
     return payload
 
 
+def check_required(fields: Sequence[Field], values: Mapping[str, str]) -> None:
+    """Raises InvalidPayload for the first required field without a text: a schema that only names its type
+    allows an empty one, which is what a line that was overlooked has.
+    """
+    for one in fields:
+        if one.required and not values.get(one.name, "").strip():
+            raise InvalidPayload(one.name, "is required; the editor (Ctrl+E) takes an empty text")
+
+
 def values_of(fields: Sequence[Field], payload: Mapping[str, Any]) -> dict[str, str]:
     """The texts of the fields for a payload."""
     found = {}
@@ -96,10 +105,10 @@ def add_options(values: Mapping[str, str]) -> AddOptions:
     given = {name: text.strip() for name, text in values.items() if text.strip()}
 
     def number(name: str) -> int | None:
-        text = given.get(name)
-        if text is not None and not text.isdigit():
-            raise InvalidOption(name, "must be a whole number")
-        return None if text is None else int(text)
+        found = whole_number(given.get(name, ""))
+        if name in given and found is None:
+            raise InvalidOption(name, "must be a whole number of at most nine digits")
+        return found
 
     def ms(name: str) -> int | None:
         return parse_duration(given[name], name) if name in given else None
@@ -223,7 +232,7 @@ def _value(one: Field, text: str) -> Any:
             return word
     if one.kind == "json" or (one.kind == "text" and word[:1] in ("[", "{")):
         try:
-            return codec.strict(word.encode())
+            return codec.strict(codec.whole(word).encode())
         except InvalidPayload:
             return text
     if one.kind == "choice":

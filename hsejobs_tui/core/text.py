@@ -34,6 +34,16 @@ def held_by(who: str, ms: int | None) -> str:
     return by if ms is None else f"{by} {duration(max(0, ms))}"
 
 
+def whole_number(text: str) -> int | None:
+    """The number that a person typed; None unless it is one to nine digits, those of ASCII."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def nothing_to(title: str, why: str) -> str:
+    """What is said in place of a question where a command has nothing to act on. ``why``: sentences."""
+    return f"{title}: nothing to act on. {why}"
+
+
 def _visible(char: str, lines: bool) -> str:
     if char == "\n" and lines:
         return char

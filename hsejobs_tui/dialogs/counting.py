@@ -11,11 +11,16 @@ from textual.widgets import Button, Input, Static
 from hsejobs.store.write import Seen
 from hsejobs.wording import all_of, counted
 from hsejobs_tui.core.text import safe
-from hsejobs_tui.dialogs.questions import NOTE, Check, Confirm
+from hsejobs_tui.dialogs.questions import NOTE, TYPED, Check, Confirm
 
 #: Seconds between two updates of the question while the count grows; seconds after which a person can have
 #: seen that the count is over.
 UPDATE, AWARE = 0.1, 0.4
+
+
+def none_of(noun: str, which: str) -> str:
+    """Says that there are none of these jobs: ``There are no failed jobs matching x.``"""
+    return f"There are no {noun}s{f' {which}' if which else ''}."
 
 
 class Counting(Protocol):
@@ -93,7 +98,7 @@ class Counted(Confirm):
         self.fixed, self._fixed_at = tuple(self.counting.bound), monotonic()
         count = len(self.fixed)
         if not count:
-            self._show(f"There are no {self.noun}s{self.which}.", "Esc cancels.", disabled=True)
+            self._show_none()
             return
         those = all_of(count, self.noun) if every else f"the first {counted(count, self.noun)}"
         title = f"{self.act} {those}{self.which}?"
@@ -105,13 +110,22 @@ class Counted(Confirm):
                 self.confirm()
             return
         self.typed = str(count)
-        self._show(title, f"Type {count} to continue, Esc to cancel.", disabled=True)
+        self._show(title, TYPED.format(count), disabled=True)
         if self._entered == self.typed:
             self.confirm()
+
+    def _show_none(self) -> None:
+        """Asks nothing any more. It stays open: keys that were meant for it go nowhere else."""
+        self._show(none_of(self.noun, self.which.strip()), "Nothing to act on.", disabled=True)
+        for one in self.query("#yes, #typed, #reason, #why"):
+            one.display = False
+        self.query_one("#no", Button).focus()
 
     @property
     def labels(self) -> tuple[str, str]:
         """While the count grows, Enter is about it."""
+        if self.fixed == ():
+            return "", "Close (Esc, Enter)"
         yes, no = super().labels
         return ("Count so far (Enter)" if self.fixed is None else yes), no
 

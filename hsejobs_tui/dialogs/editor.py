@@ -11,16 +11,19 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button, Static, TextArea
 
 from hsejobs_tui.core.text import safe
+from hsejobs_tui.dialogs.keeping import Keeping
 from hsejobs_tui.session.session import session_of
 from hsejobs_tui.widgets.typing import Lines
 
 
-class Editor(ModalScreen[str]):
-    """Edits a text and returns it; '' when cancelled. ``problem``: a message below the text."""
+class Editor(Keeping[str]):
+    """Edits a text and returns it; None when cancelled. ``problem``: a message below the text.
+
+    ``before``: the text as it was before any edit.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Cancel", priority=True),
@@ -28,9 +31,9 @@ class Editor(ModalScreen[str]):
         Binding("ctrl+e", "outside", "$EDITOR", priority=True),
     ]
 
-    def __init__(self, title: str, text: str, problem: str = "") -> None:
+    def __init__(self, title: str, text: str, problem: str, before: str) -> None:
         super().__init__()
-        self.heading, self.text, self.problem = title, text, problem
+        self.heading, self.text, self.problem, self.before = title, text, problem, before
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -tall"):
@@ -54,8 +57,9 @@ class Editor(ModalScreen[str]):
     def on_button_pressed(self, event: Button.Pressed) -> None:
         getattr(self, f"action_{event.button.id}")()
 
-    def action_leave(self) -> None:
-        self.dismiss("")
+    @property
+    def unsaved(self) -> bool:
+        return self.query_one(TextArea).text != self.before
 
     def action_save(self) -> None:
         self.dismiss(self.query_one(TextArea).text)
@@ -64,20 +68,33 @@ class Editor(ModalScreen[str]):
         """Opens the text in $EDITOR while the TUI is suspended."""
         if self._remote:
             return
-        words = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "")
-        if not words:
-            self.query_one("#problem", Static).update(
-                "$EDITOR is not set; set it and restart the TUI"
-            )
-            return
         area = self.query_one(TextArea)
+        try:
+            words = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "")
+            if not words:
+                self._tell("$EDITOR is not set; set it and restart the TUI")
+                return
+            status, text = self._edited_outside(words, area.text)
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+            self._tell(f"$EDITOR cannot be run, the text is as it was: {why}")
+            return
+        if status == 0:
+            area.text = text
+            self._tell("")
+        else:
+            self._tell(f"$EDITOR ended with status {status}: the text is as it was before")
+
+    def _edited_outside(self, words: list[str], text: str) -> tuple[int, str]:
+        """The exit status of the editor, and the text that it wrote. Raises OSError."""
         with tempfile.NamedTemporaryFile("w+", suffix=".json", encoding="utf-8") as file:
-            file.write(area.text)
+            file.write(text)
             file.flush()
             with self.app.suspend():
                 status = subprocess.call([*words, file.name])
             # Some editors replace the file, so it is read by name, not through the open handle.
             with open(file.name, encoding="utf-8", errors="replace") as written:
-                text = written.read()
-        if status == 0:
-            area.text = text
+                return status, written.read()
+
+    def _tell(self, text: str) -> None:
+        self.query_one("#problem", Static).update(safe(text, 400))

@@ -11,11 +11,11 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from hsejobs_tui.core.form import Field
 from hsejobs_tui.core.text import safe
+from hsejobs_tui.dialogs.keeping import Keeping
 from hsejobs_tui.widgets.typing import Line
 
 #: Cells of a field's name.
@@ -39,6 +39,10 @@ class FormLine(Line):
         super().__init__(value, placeholder=hint, corrects=True)
         self.field = field
 
+    def joined(self, text: str) -> None:
+        """Says it in the form: a message would hide what is below the fields."""
+        self.screen.query_one("#problem", Static).update(f"{text}; the editor (Ctrl+E) keeps them.")
+
     def on_key(self, event: events.Key) -> None:
         """PgDn and PgUp choose; Up and Down move."""
         choices = ["", *self.field.choices] if not self.field.required else [*self.field.choices]
@@ -56,7 +60,7 @@ class FormLine(Line):
         event.prevent_default()
 
 
-class JobForm(ModalScreen[Filled | None]):
+class JobForm(Keeping[Filled]):
     """Asks for a payload and options; None when cancelled. ``problem``: what was wrong with the last try."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -132,8 +136,10 @@ class JobForm(ModalScreen[Filled | None]):
         chosen = {one.field.name: one.value for one in lines if not one.field.path}
         return Filled(values, chosen, edit)
 
-    def action_leave(self) -> None:
-        self.dismiss(None)
+    @property
+    def unsaved(self) -> bool:
+        """Whether a field has another text than in an untouched form."""
+        return any(one.value != one.field.start for one in self.query(FormLine))
 
     def action_save(self) -> None:
         self.dismiss(self._filled(edit=False))

@@ -16,12 +16,14 @@ from textual.widgets import Button, Input, ProgressBar, Static
 from hsejobs.errors import InvalidOption, JobsError
 from hsejobs_tui.core.text import safe
 from hsejobs_tui.session.session import session_of
-from hsejobs_tui.widgets.typing import Line
+from hsejobs_tui.widgets.typing import Line, lines_of
 
 #: What is said where y is enough, and the count may be typed; and above the field of a reason.
 NOTE = "y continues, or {count} and Enter; Esc cancels."
 WHY = "Reason, kept with the job (optional): Tab, or just write it."
 WHY_TYPED = "Reason, kept with the job (optional): Tab."
+#: What is said where a text must be typed.
+TYPED = "Type {} to continue, Esc to cancel."
 #: Checks a reason that was typed; raises InvalidOption for one that is refused.
 Check = Callable[[str], str | None]
 
@@ -55,7 +57,7 @@ class Confirm(ModalScreen[bool]):
         self.count, self.digits = count, ""
         self.heading, self.text, self.typed, self.check = title, text, typed, check
         self.reason: str | None = None
-        self.note = f"Type {typed} to continue, Esc to cancel." if typed else ""
+        self.note = TYPED.format(typed) if typed else ""
         if count:
             self.note = NOTE.format(count=count)
 
@@ -122,7 +124,7 @@ class Confirm(ModalScreen[bool]):
         """A text that is pasted is a reason, and answers nothing."""
         if self.check is not None and not self.typed and not isinstance(self.focused, Input):
             event.stop()
-            self._write(event.text.partition("\n")[0])
+            self._write(" ".join(lines_of(event.text)))
 
     def _write(self, text: str) -> None:
         field = self.query_one("#reason", Input)
@@ -176,6 +178,8 @@ class Confirm(ModalScreen[bool]):
             self.confirm()
         elif event.input is not typed:
             typed.focus()
+        elif typed.value.strip():
+            self.query_one("#note", Static).update(f"That is not it. {TYPED.format(self.typed)}")
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         if event.button.id == "yes":

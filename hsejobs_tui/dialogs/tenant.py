@@ -12,7 +12,7 @@ from textual.widgets import Button, Input, Static
 
 from hsejobs.control.sharing import KEEP, check_settings
 from hsejobs.errors import InvalidOption
-from hsejobs_tui.core.text import safe
+from hsejobs_tui.core.text import safe, whole_number
 from hsejobs_tui.widgets.typing import Line
 
 #: What each field returns: the weight, and the limit (None: no limit of its own); KEEP for no change.
@@ -68,8 +68,8 @@ class TenantSettings(ModalScreen[Settings | None]):
         value: Any = text
         if name == "limit" and text.lower() in ("none", "-", ""):
             value = None
-        elif text.isascii() and text.isdigit() and len(text) < 10:
-            value = int(text)
+        elif (number := whole_number(text)) is not None:
+            value = number
         check_settings(**{name: value})
         return value
 

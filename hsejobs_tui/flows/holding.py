@@ -42,6 +42,7 @@ async def hold(
     """
     info = session.source.infos.get(queue)
     if info is None:
+        session.show_message(f"{queue} is not registered: start a worker for it", bad=True)
         return
     try:
         found = await _offered(session, info, tasks)

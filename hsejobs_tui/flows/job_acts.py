@@ -9,9 +9,10 @@ from hsejobs.control.acts import ACTS, PAST, UNDO_JOBS, UNDO_SECONDS
 from hsejobs.errors import JobsError
 from hsejobs.model import check_reason
 from hsejobs.store.write import Seen
-from hsejobs.wording import counted
-from hsejobs_tui.core.text import safe
-from hsejobs_tui.dialogs.counting import Counted, Counting
+from hsejobs.wording import counted, verb
+from hsejobs_tui.core.applying import split, state_of, states_text
+from hsejobs_tui.core.text import nothing_to, safe
+from hsejobs_tui.dialogs.counting import Counted, Counting, none_of
 from hsejobs_tui.dialogs.questions import Check, Confirm, Working
 from hsejobs_tui.session.session import Session
 
@@ -24,8 +25,12 @@ CHECKS: dict[str, Check] = {"cancel": check_reason}
 
 
 async def act(session: Session, name: str, queue: str, jobs: Sequence[Seen]) -> bool:
-    """Retries, removes, promotes or cancels these jobs after a confirmation; False if it was not given."""
-    wanted = tuple(jobs)
+    """Retries, removes, promotes or cancels these jobs after a confirmation; False if it was not given.
+
+    Jobs that were seen in a state to which the act does not apply stay as they are; the question says so.
+    """
+    fit, others = split(name, jobs)
+    wanted = tuple(fit)
     count = len(wanted)
     if not count:
         session.show_message("no job is selected: the one under the cursor is gone", bad=True)
@@ -33,13 +38,15 @@ async def act(session: Session, name: str, queue: str, jobs: Sequence[Seen]) -> 
     subject = f"job {safe(wanted[0][0], 60)}" if count == 1 else counted(count, "job")
     question = Confirm(
         f"{name.capitalize()} {subject}?",
-        _explanation(name, queue),
+        _others(name, others) + _explanation(name, queue),
         str(count) if count > ACTS[name].untyped else "",
         CHECKS.get(name),
         count if 1 < count <= ACTS[name].untyped else 0,
     )
     if not await session.confirm(name, question, count):
         return False
+    if others and not ACTS[name].asks(count):
+        session.show_message(_others(name, others))
     return await run(session, name, queue, wanted, subject, question.reason)
 
 
@@ -54,6 +61,8 @@ async def act_counted(
 ) -> bool:
     """Acts on all jobs that are counted when the question is fixed; False if cancelled.
 
+    Without jobs it says so and asks nothing: True, as nothing is left to be acted on.
+
     ``noun`` and ``which`` describe them: ``failed job``, ``matching x``. ``where``: the same as a
     filter, for the audit log.
     """
@@ -63,9 +72,12 @@ async def act_counted(
         if counting.over or counting.broken:
             break
         await asyncio.sleep(0.01)
+    if counting.over and not counting.bound:
+        session.show_message(nothing_to(name.capitalize(), none_of(noun, which)))
+        return True
     question = Counted(name.capitalize(), noun, which, text, counting, check, typed=untyped == 1)
     if not await session.ask(question) or not question.fixed:
-        return False
+        return question.fixed == ()
     count = len(question.fixed)
     subject = counted(count, "job")
     if 1 < untyped < count and not await session.ask(
@@ -73,6 +85,15 @@ async def act_counted(
     ):
         return False
     return await run(session, name, queue, question.fixed, subject, question.reason, where)
+
+
+def _others(name: str, others: Sequence[Seen]) -> str:
+    """What the question says of selected jobs that the act does not change."""
+    if not others:
+        return ""
+    states = states_text(one for one in map(state_of, others) if one is not None)
+    stay = verb(len(others), "stays as it is", "stay as they are")
+    return f"{counted(len(others), 'other job')} {stay}: {states}, not to be {PAST[name]}. "
 
 
 def _explanation(name: str, queue: str) -> str:

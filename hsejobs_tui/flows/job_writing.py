@@ -13,7 +13,8 @@ from hsejobs_tui.core import compose, form
 from hsejobs_tui.core.text import duration, safe
 from hsejobs_tui.dialogs.editor import Editor
 from hsejobs_tui.dialogs.job_form import JobForm
-from hsejobs_tui.dialogs.questions import Ask, Confirm
+from hsejobs_tui.dialogs.questions import Confirm
+from hsejobs_tui.flows.asking import ask_until
 from hsejobs_tui.session.session import Session
 
 
@@ -91,6 +92,7 @@ async def _fill_in(session: Session, info: QueueInfo, task: TaskInfo) -> None:
                     return
                 problem = ""
                 continue
+            form.check_required(fields, values)
             new = _made(session, info, task, text, None, add)
         except JobsError as error:
             problem = str(error)
@@ -121,9 +123,10 @@ async def _edit(
         title = f"Edit {instead.id}: the copy runs instead"
     text = before
     while True:
-        text = await session.ask(Editor(title, text, problem))
-        if not text:
+        edited = await session.ask(Editor(title, text, problem, before))
+        if edited is None:
             return False
+        text = edited
         try:
             new = _made(session, info, task, text, of, add)
         except JobsError as error:
@@ -178,7 +181,7 @@ async def _add(session: Session, info: QueueInfo, new: NewJob, shown: str) -> bo
 async def _supersede(
     session: Session, info: QueueInfo, new: NewJob, changed: str, seen: JobRecord
 ) -> bool:
-    """Asks with the changes, and adds the job instead of ``seen``; False if that was not confirmed."""
+    """Asks with the changes, and adds the job instead of ``seen``; False if it was not added."""
     org = new.organization_id or "no organization"
     question = f"Run this job instead of {safe(seen.id, 60)} ({safe(org, 60)})?"
     changed += "\nThe failed job stays, marked as superseded; it is not retried any more."
@@ -187,8 +190,9 @@ async def _supersede(
     try:
         added = await session.do(session.acts.supersede, info, new, seen.id, seen.version)
     except JobsError as error:
+        # What was typed is shown again.
         session.show_message(error)
-        return True
+        return False
     session.show_message(f"added {added.id}, {added.status}; it supersedes {seen.id}")
     session.poll_soon()
     return True
@@ -202,5 +206,8 @@ async def _task(session: Session, info: QueueInfo) -> TaskInfo | None:
         return tasks[0]
     names = ", ".join(one.name.rpartition(".")[2] for one in tasks)
     first = (info.default_task or "").rpartition(".")[2]
-    name = await session.ask(Ask(f"Task of {info.name}", f"One of: {names}", first))
-    return info.task(name) if name else None
+
+    async def find(name: str) -> TaskInfo:
+        return info.task(name)
+
+    return await ask_until(session, f"Task of {info.name}", f"One of: {names}", find, first)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from hsejobs.control.act_table import ACTS
 from hsejobs.control.durations import parse_duration
 from hsejobs.errors import InvalidOption, JobsError
 from hsejobs.model import State
 from hsejobs.store.write import Selection
 from hsejobs.wording import all_of, counted, verb
+from hsejobs_tui.core.text import nothing_to, whole_number
 from hsejobs_tui.dialogs.questions import Confirm, Working
 from hsejobs_tui.flows.asking import ask_until
 from hsejobs_tui.session.session import Session
@@ -41,13 +43,14 @@ async def clean(session: Session, queue: str, first: State) -> None:
         words = line.split()
         if len(words) not in (2, 3) or words[0] not in list(State):
             raise InvalidOption("clean", "must be STATE AGE [LIMIT], such as completed 1h 1000")
-        if len(words) == 3 and not (words[2].isdigit() and int(words[2])):
-            raise InvalidOption("limit", "must be a whole number of 1 or more")
+        limit = whole_number(words[2]) if len(words) == 3 else None
+        if len(words) == 3 and not limit:
+            raise InvalidOption(
+                "limit", "must be a whole number of 1 or more, of at most nine digits"
+            )
         state, grace = State(words[0]), parse_duration(words[1], "age")
-        limit = int(words[2]) if len(words) == 3 else None
         selection = await session.do(session.acts.select_clean, queue, state, grace, limit)
-        stats = session.stats(queue)
-        younger = getattr(stats, state.value) if stats is not None else 0
+        younger = _count(session, queue, state)
         if not selection.count and younger:
             # The question stays: while Redis is full, the jobs of the last minutes are the ones to remove.
             every = all_of(younger, f"{state} job")
@@ -55,6 +58,10 @@ async def clean(session: Session, queue: str, first: State) -> None:
             raise InvalidOption("age", f"{problem}: type a shorter one")
         return state, grace, limit, words[1], selection
 
+    if not any(_count(session, queue, state) for state in ACTS["clean"].states):
+        why = f"{queue} has no waiting, delayed, completed or failed jobs."
+        session.show_message(nothing_to("Clean", why))
+        return
     text = "Removes jobs of a state (completed, failed, waiting, delayed) older than AGE.\n"
     text += "This cannot be undone. Example: completed 1h 1000"
     title = f"Clean {queue}: STATE AGE [LIMIT]"
@@ -64,7 +71,7 @@ async def clean(session: Session, queue: str, first: State) -> None:
     state, grace, limit, age, selection = chosen
     count = selection.count
     if not count:
-        session.show_message(f"{queue} has no {state} job")
+        session.show_message(nothing_to("Clean", f"{queue} has no {state} jobs."))
         return
     text = f"{counted(count, f'{state} job')} older than {age}. This cannot be undone."
     if await session.confirm("clean", Confirm(f"Clean {queue}?", text, typed=str(count))):
@@ -80,6 +87,12 @@ async def clean(session: Session, queue: str, first: State) -> None:
         )
 
 
+def _count(session: Session, queue: str, state: State) -> int:
+    """How many jobs of a queue were in a state at the latest poll."""
+    stats = session.stats(queue)
+    return getattr(stats, state.value) if stats is not None else 0
+
+
 async def drain(session: Session, queue: str) -> None:
     """Removes all waiting and delayed jobs; the count must be typed."""
     stats = session.stats(queue)
@@ -87,7 +100,7 @@ async def drain(session: Session, queue: str) -> None:
         return
     count = stats.waiting + stats.delayed
     if not count:
-        session.show_message(f"{queue} has no waiting or delayed jobs")
+        session.show_message(nothing_to("Drain", f"{queue} has no waiting or delayed jobs."))
         return
     every = all_of(count, f"waiting {verb(count, 'or', 'and')} delayed job")
     text = f"Removes {every}. This cannot be undone."

@@ -13,6 +13,7 @@ from hsejobs.store.marks import Mark
 from hsejobs_tui.core import past_alerts
 from hsejobs_tui.core.alerts import LEVELS, STYLES, Alert, ended, value_text
 from hsejobs_tui.core.charts import moment_text
+from hsejobs_tui.core.command import Command
 from hsejobs_tui.core.text import duration, safe
 from hsejobs_tui.flows import queue_acts
 from hsejobs_tui.screens.base import View
@@ -147,6 +148,17 @@ class Alerts(View):
         """The rule and the queue of the alert under the cursor."""
         rule, _, queue = (self.rows.key or "").partition("\0")[0].partition("/")
         return rule, queue
+
+    def lacking(self, command: Command) -> str:
+        """An alert may be about no queue, such as that of a circuit."""
+        why = super().lacking(command)
+        if (
+            not why
+            and command.acts_on == "queue"
+            and self._target[1] not in self.session.source.infos
+        ):
+            return "This alert is about no queue: Enter opens what explains it."
+        return why
 
     def do_open(self) -> None:
         """Opens the screen that explains the alert, or the queue's jobs."""

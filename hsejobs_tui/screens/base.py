@@ -20,7 +20,7 @@ from textual.worker import Worker, WorkerState
 from hsejobs.model import State
 from hsejobs.wording import counted
 from hsejobs_tui.core.command import Command
-from hsejobs_tui.core.text import clock, safe
+from hsejobs_tui.core.text import clock, nothing_to, safe
 from hsejobs_tui.session.places import InsightPlace, ListPlace, Place, QueuePlace
 from hsejobs_tui.session.session import Session, session_of
 from hsejobs_tui.widgets.binds import bindings
@@ -294,6 +294,20 @@ class View(Screen[None]):
             return super().check_action(action, parameters)
         return self.session.has(str(parameters[0]))
 
+    def lacking(self, command: Command) -> str:
+        """Why the command has nothing to act on now; '' if it has something."""
+        rows = self.rows
+        if command.acts_on == "list" and (rows.total or not rows.read):
+            return ""
+        return why_no_row(rows) if command.acts_on and rows.key is None else ""
+
+    def may_act(self, command: Command) -> bool:
+        """Whether the command has something to act on; otherwise says why not, and asks nothing."""
+        why = self.lacking(command) if command.acts_on else ""
+        if why:
+            self.session.show_message(nothing_to(command.title, why))
+        return not why
+
     def do_back(self) -> None:
         """Returns to the previous screen."""
         self.dismiss()
@@ -348,3 +362,10 @@ class View(Screen[None]):
     def on_rows_missing(self) -> None:
         """Requests the rows that are not loaded yet."""
         self.session.poll_soon()
+
+
+def why_no_row(rows: Rows) -> str:
+    """Why there is no row under the cursor."""
+    if rows.ghost is not None:
+        return "The one under the cursor is gone."
+    return "It is being read." if rows.total else rows.placeholder

@@ -13,6 +13,7 @@ from hsejobs.model import State
 from hsejobs.store.circuits import Circuit
 from hsejobs_tui.core import held
 from hsejobs_tui.core.charts import moment_text
+from hsejobs_tui.core.command import Command
 from hsejobs_tui.core.held import Circuited, Held
 from hsejobs_tui.core.parts import quoted
 from hsejobs_tui.core.steady import COUNT, Places
@@ -98,6 +99,17 @@ class CircuitList(View):
             else:
                 text.append(f"; holds {queues}", "warn")
         return text.append("\n" + safe(one.last_error or "", 600))
+
+    def lacking(self, command: Command) -> str:
+        """A circuit that is as the act would make it needs none."""
+        why, one = super().lacking(command), self.chosen
+        if why or one is None:
+            return why
+        if command.id == "circuit_close" and one.state == "closed":
+            return "The circuit is closed already: calls are made."
+        if command.id == "circuit_open" and one.state == "open" and one.manual:
+            return "The circuit is open already, until c closes it."
+        return ""
 
     async def _set(self, act: str, question: str) -> None:
         session, shown = self.session, self.chosen

@@ -13,13 +13,14 @@ from hsejobs.errors import JobNotFound, JobsError
 from hsejobs.model import JobRecord, State
 from hsejobs.wording import counted
 from hsejobs_tui.core import charts, failures
+from hsejobs_tui.core.command import Command
 from hsejobs_tui.core.failures import Known, Past, Since, Trend
 from hsejobs_tui.core.groups import Group
 from hsejobs_tui.core.steady import Places
 from hsejobs_tui.core.text import clock, duration, safe, short
 from hsejobs_tui.flows import queue_acts
 from hsejobs_tui.flows.job_acts import act_counted
-from hsejobs_tui.screens.base import View
+from hsejobs_tui.screens.base import View, why_no_row
 from hsejobs_tui.session.places import InsightPlace, QueuePlace
 from hsejobs_tui.widgets.error_pane import ErrorPane, Shown
 from hsejobs_tui.widgets.rows import WIDE, Column, Row, Rows
@@ -327,14 +328,23 @@ class Failures(View):
             return
         show_request(self.session, job)
 
+    def lacking(self, command: Command) -> str:
+        """What is about failed jobs needs some: those of a group may all have attempts left."""
+        if command.id == "export" and self.group is None:
+            return why_no_row(self.rows)
+        why, group = super().lacking(command), self.group
+        if (
+            not why
+            and command.acts_on in ("jobs", "list")
+            and group is not None
+            and not group.count
+        ):
+            return "No job has failed permanently with this error: the next attempts follow by themselves."
+        return why
+
     async def _act(self, name: str) -> None:
         group = self.group
         if group is None:
-            return
-        if not group.count:
-            self.session.show_message(
-                "no job has failed permanently with this error: the next attempts follow by themselves"
-            )
             return
         # The newest is read first: the question is about those that had failed by then, and no later one.
         by = f"{clock(group.last)} UTC"

@@ -16,6 +16,7 @@ from hsejobs.control.act_table import ACTS
 from hsejobs.errors import JobNotFound, JobsError
 from hsejobs.model import FINISHED, JobRecord, State
 from hsejobs_tui.core import lineage
+from hsejobs_tui.core.applying import misfit
 from hsejobs_tui.core.attempts import attempts, slot_of
 from hsejobs_tui.core.command import Command
 from hsejobs_tui.core.joblist import stands_still
@@ -341,6 +342,17 @@ class JobView(View):
         await self._draw_if_changed()
 
     # -- acts
+
+    def lacking(self, command: Command) -> str:
+        """Why there is no job to act on, or not by this act. Its address is known without it."""
+        if not command.acts_on or command.id == "link":
+            return ""
+        if self.missing:
+            return "The job is gone: it was removed, or its retention ended."
+        if self.job is None:
+            return "The job is being read."
+        on_jobs = command.acts_on == "jobs"
+        return misfit(command.id, [self.job.status], self.session.has) if on_jobs else ""
 
     async def _act(self, name: str) -> None:
         seen = [] if self.missing or self.job is None else [(self.job_id, self.job.version)]

@@ -9,6 +9,8 @@ from hsejobs.control.acts import ACTS
 from hsejobs.errors import JobsError
 from hsejobs.model import JobRecord, State
 from hsejobs.store.write import Seen
+from hsejobs_tui.core import applying
+from hsejobs_tui.core.command import Command
 from hsejobs_tui.core.source import Hits
 from hsejobs_tui.core.text import safe
 from hsejobs_tui.flows.job_acts import act, act_counted
@@ -55,6 +57,20 @@ class Marking(Finding):
         """Selects all matching jobs, or clears the selection."""
         self.rows.mark(set(), every=not self.rows.all_marked)
         self.draw()
+
+    def lacking(self, command: Command) -> str:
+        """A selection is enough; but an act must apply to the state of some of the jobs."""
+        rows, on_jobs = self.rows, command.acts_on == "jobs"
+        selected = on_jobs and (rows.marked or rows.all_marked)
+        why = "" if selected else super().lacking(command)
+        if why or not on_jobs:
+            return why
+        if rows.all_marked:
+            states = [self.state] if self.state else []
+        else:
+            known = [applying.state_of(one) for one in self._targets()]
+            states = [one for one in known if one is not None]
+        return applying.misfit(command.id, states, self.session.has)
 
     def _targets(self) -> list[Seen]:
         """Ids and versions of the selected jobs, or of the job under the cursor."""

@@ -6,7 +6,8 @@ Dialogs and flows are imported with the first act, because the first frame does 
 from __future__ import annotations
 
 from hsejobs.model import State
-from hsejobs_tui.screens.base import View
+from hsejobs_tui.core.command import Command
+from hsejobs_tui.screens.base import View, why_no_row
 
 
 class OneQueue(View):
@@ -21,6 +22,15 @@ class OneQueue(View):
     def cleaned(self) -> State:
         """The state that the clean dialog suggests."""
         return State.COMPLETED
+
+    def lacking(self, command: Command) -> str:
+        """What acts on the queue needs no row of a list, but the queue's figures."""
+        if command.acts_on != "queue":
+            return super().lacking(command)
+        if self.queue is None:
+            return why_no_row(self.rows)
+        unknown = self.session.stats(self.queue) is None
+        return "The queue has not been read yet, or is gone." if unknown else ""
 
     async def do_pause(self) -> None:
         from hsejobs_tui.flows import queue_acts

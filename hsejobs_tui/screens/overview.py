@@ -14,6 +14,7 @@ from hsejobs.wording import counted
 from hsejobs_tui.core import overview, panes
 from hsejobs_tui.core.causes import Causes, read_causes, read_users
 from hsejobs_tui.core.charts import Line
+from hsejobs_tui.core.command import Command
 from hsejobs_tui.core.overview import (
     MARKS,
     Figure,
@@ -329,6 +330,12 @@ class Overview(OneQueue):
         """Who fills the slots, as what to do says."""
         filler = self._causes.fillers.get(self.queue or "")
         return filler.organization if filler is not None else None
+
+    def lacking(self, command: Command) -> str:
+        """The line of the quiet queues is no queue."""
+        if command.acts_on and self.rows.key == QUIET:
+            return "The cursor is on the quiet queues: Enter unfolds them, then choose one."
+        return super().lacking(command)
 
     def do_search(self) -> None:
         """Opens the queue with its search line."""

@@ -13,6 +13,7 @@ from hsejobs.store.keys import DEAD_MS
 from hsejobs.store.read import QueueStats
 from hsejobs.wording import counted, jobs_wait
 from hsejobs_tui.core import charts, running
+from hsejobs_tui.core.command import Command
 from hsejobs_tui.core.running import Running
 from hsejobs_tui.core.steady import COUNT, Places, Rank
 from hsejobs_tui.core.text import duration, one_line, safe, size
@@ -186,6 +187,20 @@ class Workers(View):
 
     def _every(self) -> list[dict[str, Any]]:
         return [one for found in self._workers().values() for one in found]
+
+    def lacking(self, command: Command) -> str:
+        """A cancel needs a running job; the other acts a consumer, which a queue or a job may not have."""
+        below = self.consumers.has_focus
+        if command.id == "cancel":
+            if below:
+                return "The cursor is on the consumers: Tab goes to the running jobs."
+            return super().lacking(command)
+        why = super().lacking(command)
+        if not command.acts_on or self.worker is not None:
+            return why
+        if below:
+            return why or "This queue has no consumer: start a worker."
+        return f"{why or 'No consumer reports this job.'} Tab goes to the consumers."
 
     async def do_quiet(self) -> None:
         """Makes the consumer or its host quiet, or wakes it."""

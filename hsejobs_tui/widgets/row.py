@@ -40,6 +40,17 @@ class Row:
     line: Text | None = None
     values: Sequence[float | str | None] = ()
 
+    @property
+    def drawn(self) -> object:
+        """A comparable value of all that is drawn of it."""
+        shown = self.cells if self.line is None else [self.line]
+        # Rich treats two Texts as equal when only their base style differs.
+        values = [
+            (one.plain, str(one.style), one.spans) if isinstance(one, Text) else one
+            for one in shown
+        ]
+        return self.key, self.dim, values
+
     def sort_value(self, column: int) -> float | str | None:
         """What the row is sorted by in a column."""
         given = self.values[column] if column < len(self.values) else None

@@ -25,15 +25,6 @@ from hsejobs_tui.widgets.row import Row as Row
 WIDE = 110
 
 
-def _value(cell: Text | str) -> object:
-    # Rich treats two Texts as equal when only their base style differs.
-    return (cell.plain, str(cell.style), cell.spans) if isinstance(cell, Text) else cell
-
-
-def _shown(row: Row) -> Sequence[Text | str]:
-    return row.cells if row.line is None else [row.line]
-
-
 class Rows(ScrollView, inherit_bindings=False, can_focus=True):
     """Rows by position, of which only some are loaded."""
 
@@ -191,6 +182,9 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         seen = self._drawn_state()
         self.total, shift = total, 0
         self.read = self.read or read
+        if self.read and not total:
+            # What comes later was not there to be selected.
+            self.all_marked = False
         if self.anchored and known and self._key:
             if place is not None:
                 shift, self.cursor, self.ghost = place - self.cursor, place, None
@@ -241,11 +235,12 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         first = self.first
         rows = [self._at_line(line) for line in range(first, min(self.lines, first + self.page))]
         return (
-            (self.total, self.cursor, first, self.ghost is None, self.columns, self._placeholder()),
-            [row and (row.key, row.dim, [_value(cell) for cell in _shown(row)]) for row in rows],
+            (self.total, self.cursor, first, self.ghost is None, self.columns, self.placeholder),
+            [row and row.drawn for row in rows],
         )
 
-    def _placeholder(self) -> str:
+    @property
+    def placeholder(self) -> str:
         """The text of a list without rows; never claims that it is empty before that is known."""
         return self.empty if self.read else f"{self.unread[0].upper()}{self.unread[1:]}"
 
@@ -351,7 +346,7 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         row = self.first + y - 1
         if row >= self.lines:
             if not self.lines and y == 1:
-                return self._strip([f"  {self._placeholder()}"], Style())
+                return self._strip([f"  {self.placeholder}"], Style())
             return Strip.blank(width, self._base)
         cursor = row == self.cursor
         found = self._at_line(row)

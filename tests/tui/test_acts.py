@@ -46,7 +46,7 @@ async def test_clean_shows_the_count_first(stage: Stage) -> None:
         await pilot.press("enter", "c", *["backspace"] * 12, *"nonsense", "enter")
         await shows(pilot, "must be STATE AGE [LIMIT]")
         await pilot.press(*["backspace"] * 12, *"completed 0", "enter")
-        await shows(pilot, "mail has no completed job")
+        await shows(pilot, "Clean: nothing to act on", "no completed jobs")
     assert stage.counts()["failed"] == 1
 
 

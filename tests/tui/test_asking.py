@@ -43,6 +43,6 @@ def test_no_act_is_asked_about_beside_the_table() -> None:
         if "ask(Confirm" in line or ("ask(question" in line and file.name != "session.py")
     ]
     assert direct == [
-        "app.py: if not await self.ask(question):",
         "flows/job_acts.py: if not await session.ask(question) or not question.fixed:",
+        "flows/quitting.py: return await session.ask(Confirm(END, text))",
     ]

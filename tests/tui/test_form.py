@@ -157,7 +157,7 @@ async def test_the_editor_is_one_key_away_and_esc_returns_to_the_form(described:
         await pilot.press("escape")
         await shows(pilot, "*to", "ann")
         assert text_of(app).isascii()
-        await pilot.press("escape")
+        await pilot.press("escape", "escape")
         await settle(pilot)
         assert len(app.screen_stack) == 1
 

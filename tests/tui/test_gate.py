@@ -316,7 +316,7 @@ async def test_a_paste_into_the_question_of_a_cancel_is_a_reason(stage: Stage) -
         app._driver.process_message(events.Paste("yes, as ann said\nand bob"))  # type: ignore[union-attr]
         await shows(pilot, "yes, as ann said", "Yes (Enter)")
         assert stage.counts()["delayed"] == 1
-        assert app.screen.query_one(Input).value == "yes, as ann said"
+        assert app.screen.query_one(Input).value == "yes, as ann said and bob"
 
 
 @pytest.mark.anyio

@@ -55,23 +55,23 @@ async def test_a_job_ends_and_goes_away_while_its_screen_and_a_dialog_are_open(
     stage: Stage,
 ) -> None:
     stage.add("job-1")
-    (pair,) = stage.claim()
     app = stage.app()
     async with app.run_test(notifications=True) as pilot:
         await shows(pilot, "mail")
         await app.push_screen(JobView("mail", "job-1"))
-        await shows(pilot, "active")
+        await shows(pilot, "waiting")
         await pilot.press("x")
         await shows(pilot, "Remove job job-1?")
+        (pair,) = stage.claim()
         stage.work.step([Done(*pair, 10, b'{"sent":true}')], 0, "token", 30_000)
         await pilot.press("y")
-        # The question was about an active job.
+        # The question was about a waiting job.
         await shows(pilot, "was not removed: moved to", "completed")
         await pilot.press("x", "y")
         await until(pilot, lambda: stage.counts()["completed"] == 0, "the removal")
         await shows(pilot, "this job is gone")
         await pilot.press("r")
-        await shows(pilot, "no job is selected")
+        await shows(pilot, "Retry: nothing to act on")
         await pilot.press("u")
         await shows(pilot, "completed", "sent")
 

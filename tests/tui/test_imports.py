@@ -102,8 +102,9 @@ def test_the_first_frame_imports_nothing_that_it_does_not_show(stage: Stage, err
     screens = {one for one in found if one.startswith("hsejobs_tui.screens.")}
     known = ("base", "one_queue", "overview")
     assert screens == {f"hsejobs_tui.screens.{name}" for name in known}
-    # The command that ends it has a question for `hsejobs up`.
-    asked = {"hsejobs_tui.dialogs", "hsejobs_tui.dialogs.questions"}
+    # The command that ends it has questions: for `hsejobs up`, and about a text that was typed.
+    asked = {f"hsejobs_tui.dialogs.{name}" for name in ("questions", "discard", "keeping")}
+    asked |= {"hsejobs_tui.dialogs", "hsejobs_tui.flows", "hsejobs_tui.flows.quitting"}
     assert unwanted(found - asked, (*NEVER, *LATER)) == []
 
 

@@ -109,7 +109,7 @@ async def test_the_cursor_follows_its_job_and_a_removed_job_is_not_confused_with
         stage.writer.remove("mail", "job-1")
         await shows(pilot, "this job is gone")
         await pilot.press("r")
-        await shows(pilot, "no job is selected")
+        await shows(pilot, "Retry: nothing to act on", "is gone.")
     assert stage.counts() == {"waiting": 0, "active": 0, "delayed": 0, "completed": 0, "failed": 3}
 
 

@@ -22,7 +22,10 @@ from tests.tui.test_gate import burst
 from tests.tui.test_terminal import LEFT, Terminal
 
 #: The modules of screens that are only the bases of others.
-BASES = (".base", ".marking", ".finding", ".shares", ".one_queue", ".insight_reading")
+BASES = (
+    *(".base", ".marking", ".finding", ".shares", ".one_queue"),
+    *(".insight_reading", ".keeping"),
+)
 #: The keys that lead from the overview to each screen and dialog.
 WAYS = (
     "",
@@ -46,6 +49,7 @@ WAYS = (
     "colon",
     "n enter",
     "n enter ctrl+e",
+    "n enter a escape",
     "O",
     "2 x",
     "2 R",

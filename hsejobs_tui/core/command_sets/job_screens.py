@@ -38,6 +38,7 @@ COMMANDS: tuple[Command, ...] = (
         ("queue", "failures"),
         footer=False,
         spare=True,
+        acts_on="list",
     ),
     Command(
         "compare",
@@ -57,6 +58,7 @@ COMMANDS: tuple[Command, ...] = (
         footer=False,
         spare=True,
         brief="Edit",
+        acts_on="row",
     ),
     Command(
         "request",
@@ -66,6 +68,7 @@ COMMANDS: tuple[Command, ...] = (
         ("queue", "job", "failures", "matches"),
         footer=False,
         spare=True,
+        acts_on="row",
     ),
     Command("follow", "F", "Follow", "Follow the job's log, or stop following.", ("job",)),
     Command(
@@ -77,7 +80,13 @@ COMMANDS: tuple[Command, ...] = (
         footer=False,
     ),
     Command(
-        "copy", "y", "Copy", "Copy a field of the job to the clipboard.", ("job",), footer=False
+        "copy",
+        "y",
+        "Copy",
+        "Copy a field of the job to the clipboard.",
+        ("job",),
+        footer=False,
+        acts_on="row",
     ),
     Command(
         "link",
@@ -86,5 +95,6 @@ COMMANDS: tuple[Command, ...] = (
         "Copy the job's address in the dashboard.",
         ("queue", "job"),
         footer=False,
+        acts_on="row",
     ),
 )

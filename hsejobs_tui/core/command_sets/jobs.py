@@ -38,7 +38,12 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("order", "o", "Order", "Reverse the order of the list.", ("queue",), footer=False),
     Command(
-        "select", "space", "Select", "Select or deselect the job for the next act.", ("queue",)
+        "select",
+        "space",
+        "Select",
+        "Select or deselect the job for the next act.",
+        ("queue",),
+        acts_on="row",
     ),
     Command(
         "select_all",
@@ -47,6 +52,7 @@ COMMANDS: tuple[Command, ...] = (
         "Select all jobs that match the search.",
         ("queue",),
         footer=False,
+        acts_on="list",
     ),
     Command(
         "retry",
@@ -55,6 +61,7 @@ COMMANDS: tuple[Command, ...] = (
         "Retry failed jobs: all their attempts are available again.",
         ("queue", "job", "failures"),
         writes=True,
+        acts_on="jobs",
     ),
     Command(
         "remove",
@@ -63,6 +70,7 @@ COMMANDS: tuple[Command, ...] = (
         "Remove jobs; u restores them for a minute.",
         ("queue", "job", "failures"),
         writes=True,
+        acts_on="jobs",
     ),
     Command(
         "promote",
@@ -72,6 +80,7 @@ COMMANDS: tuple[Command, ...] = (
         ("queue", "job"),
         writes=True,
         footer=False,
+        acts_on="jobs",
     ),
     Command(
         "cancel",
@@ -82,6 +91,7 @@ COMMANDS: tuple[Command, ...] = (
         writes=True,
         member=True,
         footer=False,
+        acts_on="jobs",
     ),
     Command(
         "copy_id",
@@ -90,6 +100,7 @@ COMMANDS: tuple[Command, ...] = (
         "Copy the job's id to the clipboard.",
         ("queue",),
         footer=False,
+        acts_on="row",
     ),
     Command(
         "duplicate",
@@ -99,6 +110,7 @@ COMMANDS: tuple[Command, ...] = (
         ("queue", "job"),
         writes=True,
         footer=False,
+        acts_on="row",
     ),
     Command(
         "enqueue",
@@ -108,5 +120,6 @@ COMMANDS: tuple[Command, ...] = (
         ("overview", "queue"),
         writes=True,
         footer=False,
+        acts_on="queue",
     ),
 )

@@ -20,6 +20,7 @@ COMMANDS: tuple[Command, ...] = (
         ("workers",),
         writes=True,
         whole=True,
+        acts_on="row",
     ),
     Command(
         "restart",
@@ -30,6 +31,7 @@ COMMANDS: tuple[Command, ...] = (
         writes=True,
         whole=True,
         footer=False,
+        acts_on="row",
     ),
     Command(
         "sample",

@@ -13,9 +13,15 @@ COMMANDS: tuple[Command, ...] = (
         ("schedules",),
         writes=True,
         whole=True,
+        acts_on="row",
     ),
     Command(
-        "circuit_jobs", "enter", "Jobs", "List the jobs that wait for the host.", ("circuits",)
+        "circuit_jobs",
+        "enter",
+        "Jobs",
+        "List the jobs that wait for the host.",
+        ("circuits",),
+        acts_on="row",
     ),
     Command(
         "circuit_open",
@@ -25,6 +31,7 @@ COMMANDS: tuple[Command, ...] = (
         ("circuits",),
         writes=True,
         whole=True,
+        acts_on="row",
     ),
     Command(
         "circuit_close",
@@ -34,6 +41,7 @@ COMMANDS: tuple[Command, ...] = (
         ("circuits",),
         writes=True,
         whole=True,
+        acts_on="row",
     ),
     Command("freeze", "space", "Freeze", "Freeze or resume the list of events.", ("events",)),
 )

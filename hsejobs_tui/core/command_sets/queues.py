@@ -13,6 +13,7 @@ COMMANDS: tuple[Command, ...] = (
         ("overview", "queue"),
         writes=True,
         footer=False,
+        acts_on="queue",
     ),
     Command(
         "pause",
@@ -23,6 +24,7 @@ COMMANDS: tuple[Command, ...] = (
         writes=True,
         whole=True,
         brief="Pause",
+        acts_on="queue",
     ),
     Command(
         "hold",
@@ -35,6 +37,7 @@ COMMANDS: tuple[Command, ...] = (
         footer=False,
         spare=True,
         brief="Hold",
+        acts_on="queue",
     ),
     Command(
         "drain",
@@ -45,6 +48,7 @@ COMMANDS: tuple[Command, ...] = (
         writes=True,
         whole=True,
         footer=False,
+        acts_on="queue",
     ),
     Command(
         "obliterate",
@@ -55,5 +59,6 @@ COMMANDS: tuple[Command, ...] = (
         writes=True,
         whole=True,
         footer=False,
+        acts_on="queue",
     ),
 )

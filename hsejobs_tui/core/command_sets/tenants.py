@@ -6,7 +6,15 @@ from hsejobs_tui.core.command import Command
 
 _SCOPE = ("tenants",)
 COMMANDS: tuple[Command, ...] = (
-    Command("tenant_jobs", "enter", "Jobs", "List the tenant's jobs.", _SCOPE, whole=True),
+    Command(
+        "tenant_jobs",
+        "enter",
+        "Jobs",
+        "List the tenant's jobs.",
+        _SCOPE,
+        whole=True,
+        acts_on="row",
+    ),
     Command(
         "tenant_hold",
         "H",
@@ -16,6 +24,7 @@ COMMANDS: tuple[Command, ...] = (
         writes=True,
         whole=True,
         brief="Hold",
+        acts_on="row",
     ),
     Command(
         "tenant_edit",
@@ -25,6 +34,7 @@ COMMANDS: tuple[Command, ...] = (
         _SCOPE,
         writes=True,
         whole=True,
+        acts_on="row",
     ),
     Command(
         "tenant_next",
