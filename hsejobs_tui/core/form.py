@@ -17,6 +17,7 @@ from hsejobs_tui.core.text import duration, whole_number
 
 #: How deep objects in the payload have fields of their own; deeper ones are written as JSON.
 DEPTH = 2
+_NUMBERS = {"integer": "an integer", "number": "a number"}
 _TRUTHS = {"yes": True, "true": True, "no": False, "false": False}
 
 
@@ -79,13 +80,18 @@ def payload_of(fields: Sequence[Field], values: Mapping[str, str]) -> dict[str, 
     return payload
 
 
-def check_required(fields: Sequence[Field], values: Mapping[str, str]) -> None:
-    """Raises InvalidPayload for the first required field without a text: a schema that only names its type
-    allows an empty one, which is what a line that was overlooked has.
+def check_lines(fields: Sequence[Field], values: Mapping[str, str]) -> None:
+    """Raises InvalidPayload for the first line that the schema lets pass although no one can mean it.
+
+    That is an empty one of a required field, where the schema only names its type; and a text in place of a
+    number, which the schema leaves to the worker's model to convert.
     """
     for one in fields:
-        if one.required and not values.get(one.name, "").strip():
+        text = values.get(one.name, "")
+        if one.required and not text.strip():
             raise InvalidPayload(one.name, "is required; the editor (Ctrl+E) takes an empty text")
+        if one.kind in _NUMBERS and text.strip() and isinstance(_value(one, text), str):
+            raise InvalidPayload(one.name, f"must be {_NUMBERS[one.kind]}")
 
 
 def values_of(fields: Sequence[Field], payload: Mapping[str, Any]) -> dict[str, str]:
@@ -225,7 +231,7 @@ def _value(one: Field, text: str) -> Any:
     word = text.strip()
     if one.kind == "boolean":
         return _TRUTHS.get(word.lower(), word)
-    if one.kind in ("integer", "number"):
+    if one.kind in _NUMBERS:
         try:
             return int(word) if one.kind == "integer" else float(word)
         except ValueError:

@@ -92,7 +92,7 @@ async def _fill_in(session: Session, info: QueueInfo, task: TaskInfo) -> None:
                     return
                 problem = ""
                 continue
-            form.check_required(fields, values)
+            form.check_lines(fields, values)
             new = _made(session, info, task, text, None, add)
         except JobsError as error:
             problem = str(error)
