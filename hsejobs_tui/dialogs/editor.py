@@ -75,6 +75,7 @@ class Editor(Keeping[str]):
                 self._tell("$EDITOR is not set; set it and restart the TUI")
                 return
             status, text = self._edited_outside(words, area.text)
+        # Of words that no shell would take, and of a name that no file may have.
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or str(error)
             self._tell(f"$EDITOR cannot be run, the text is as it was: {why}")
@@ -90,8 +91,15 @@ class Editor(Keeping[str]):
         with tempfile.NamedTemporaryFile("w+", suffix=".json", encoding="utf-8") as file:
             file.write(text)
             file.flush()
+            status: int | OSError | ValueError
             with self.app.suspend():
-                status = subprocess.call([*words, file.name])
+                # An error that leaves this block would leave the terminal as it is for the editor.
+                try:
+                    status = subprocess.call([*words, file.name])
+                except (OSError, ValueError) as error:
+                    status = error
+            if isinstance(status, Exception):
+                raise status
             # Some editors replace the file, so it is read by name, not through the open handle.
             with open(file.name, encoding="utf-8", errors="replace") as written:
                 return status, written.read()

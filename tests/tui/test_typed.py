@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import inspect
+import os
 import pkgutil
 from typing import Any
 
@@ -27,6 +28,7 @@ from tests.tui.conftest import Stage
 from tests.tui.driving import settle, shows, text_of, until
 from tests.tui.test_form import described as described
 from tests.tui.test_gate import burst
+from tests.tui.test_terminal import ENTERED, LEFT, Terminal
 
 pytestmark = pytest.mark.anyio
 
@@ -307,3 +309,25 @@ async def test_an_editor_that_fails_leaves_the_text_and_says_so(
         await pilot.press("ctrl+e")
         await shows(pilot, words)
         assert fields(app) == ["{}"]
+
+
+def test_the_terminal_comes_back_from_an_editor_that_cannot_be_run(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setenv("EDITOR", "/nowhere/editor")
+    stage.fail("job-1")
+    terminal = Terminal(stage)
+    terminal.until("1 failed")
+    os.write(terminal.fd, b"\r")
+    terminal.until("job-1")
+    os.write(terminal.fd, b"d")
+    terminal.until("Copy of job-1")
+    os.write(terminal.fd, b"\x05")
+    terminal.until(ENTERED)
+    terminal.until("cannot be run")
+    os.write(terminal.fd, b"typed")
+    terminal.until("typed")
+    os.write(terminal.fd, b"\x11\x11")
+    terminal.until(LEFT)
+    assert terminal.status() == 0
