@@ -98,7 +98,7 @@ async def test_an_error_that_came_back_says_so(stage: Stage) -> None:
         assert re.search(r"back \d+(\.\d)?[ms] ", text_of(app))
         # No job has failed permanently: there is nothing to act on, and it says so.
         await pilot.press("r")
-        await shows(pilot, "no job has failed permanently")
+        await shows(pilot, "Retry: nothing to act on", "next attempts follow")
 
 
 @pytest.mark.anyio

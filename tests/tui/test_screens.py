@@ -221,6 +221,8 @@ async def test_a_new_job_is_checked_and_added(stage: Stage) -> None:
         await pilot.press("n")
         await shows(pilot, "*to")
         await pilot.press("ctrl+s")
+        await shows(pilot, "to: is required")
+        await pilot.press(*"ann", "ctrl+s")
         await shows(pilot, "Add this job to mail")
         await pilot.press("y")
         await until(pilot, lambda: stage.counts()["waiting"] == 1, "the new job")
