@@ -330,17 +330,12 @@ class Failures(View):
 
     def lacking(self, command: Command) -> str:
         """What is about failed jobs needs some: those of a group may all have attempts left."""
-        if command.id == "export" and self.group is None:
+        group, of_failed = self.group, command.acts_on in ("jobs", "list")
+        if group is None and of_failed:
             return why_no_row(self.rows)
-        why, group = super().lacking(command), self.group
-        if (
-            not why
-            and command.acts_on in ("jobs", "list")
-            and group is not None
-            and not group.count
-        ):
+        if group is not None and of_failed and not group.count:
             return "No job has failed permanently with this error: the next attempts follow by themselves."
-        return why
+        return super().lacking(command)
 
     async def _act(self, name: str) -> None:
         group = self.group
