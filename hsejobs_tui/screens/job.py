@@ -182,24 +182,8 @@ class JobView(View):
         job = self.job
         if job is None:
             return False
-        # A removed job's id may have been added again: version and creation time tell them apart.
-        version: object = (
-            job.version,
-            job.created_at,
-            job.attempts_made,
-            job.progress,
-            job.progress_message,
-            job.log_count,
-            len(job.errors),
-            job.finished_at,
-            job.run_at,
-            job.cancel is not None,
-            job.superseded_by,
-            job.why,
-            self.whole,
-            self.size.width,
-            slot_of(job.id, self.consumers),
-        )
+        slot = slot_of(job.id, self.consumers)
+        version: object = (job_parts.version(job), self.whole, self.size.width, slot)
         if job.status not in FINISHED:
             # How long it waits or runs moves with the clock.
             version = (version, self.session.redis_now // 1000)

@@ -31,6 +31,25 @@ TWO, THREE = 76, 150
 PAYLOAD_LINES = 16
 
 
+def version(job: JobRecord) -> object:
+    """What the parts show of a job's record: unchanged, they need not be drawn again."""
+    # A removed job's id may have been added again: version and creation time tell them apart.
+    return (
+        job.version,
+        job.created_at,
+        job.attempts_made,
+        job.progress,
+        job.progress_message,
+        job.log_count,
+        len(job.errors),
+        job.finished_at,
+        job.run_at,
+        job.cancel is not None,
+        job.superseded_by,
+        job.why,
+    )
+
+
 def reason(job: JobRecord) -> list[tuple[str, Text]]:
     """What matters first, by name: why it is where it is, its error, what replaced it."""
     found = []
