@@ -11,13 +11,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hsejobs.application import Application, need
-from hsejobs.errors import Refused, UnknownQueue
+from hsejobs.errors import RedisUnavailable, Refused, UnknownQueue
 from hsejobs.extras import require
 from hsejobs.watch.forgetting import LOG_FOLDER
 from hsejobs_cli.session import CommandSession
@@ -86,7 +86,7 @@ def worker(
         chosen, settings.shutdown_grace_ms, installation=installation_id(settings)
     )
     _install_signal_handlers(supervisor)
-    with _watching(settings):
+    with _watching(settings, chosen):
         supervisor.run()
 
 
@@ -157,7 +157,7 @@ def up(
             for name, value in where.items():
                 sys.stdout.write(f"{name:<6} {value}\n")
             sys.stdout.flush()
-            with _watching(settings, quiet=with_tui):
+            with _watching(settings, application.places, quiet=with_tui):
                 _run_in_front(supervisor, server, with_tui)
         finally:
             if server is not None:
@@ -165,10 +165,14 @@ def up(
 
 
 @contextlib.contextmanager
-def _watching(settings: Any, *, quiet: bool = False) -> Iterator[None]:
-    """Watches for alerts while the block runs; ``quiet``: logs nothing, as the TUI owns the terminal."""
+def _watching(settings: Any, queues: Iterable[str], *, quiet: bool = False) -> Iterator[None]:
+    """Watches for alerts while the block runs, which starts consumers of these queues.
+
+    ``quiet``: logs nothing, as the TUI owns the terminal.
+    """
     from hsejobs.services.alerts import Watcher
     from hsejobs.settings import redis_target
+    from hsejobs.store import registry
     from hsejobs.store.client import RedisClient
     from hsejobs.watch import logs
 
@@ -177,6 +181,9 @@ def _watching(settings: Any, *, quiet: bool = False) -> Iterator[None]:
     target = os.environ.get("QUEUE_REDIS_URL") or redis_target(settings)
     client = RedisClient(target, prefix=settings.redis_prefix)
     client.check_format()
+    with contextlib.suppress(RedisUnavailable):
+        # Consumers start without Redis, too: they wait for it.
+        registry.note_start(client, settings.redis_prefix, list(queues))
     watcher = Watcher(client, settings)
     watcher.start()
     try:

@@ -52,10 +52,9 @@ class AlertStore:
         """Deletes an alert."""
         self.redis.command("HDEL", self._key, _field(alert))
 
-    def overdue(self, queue: str, before_ms: int) -> int:
-        """How many active jobs have a lease that ended before ``before_ms`` (Redis time)."""
-        active = keys.of(keys.base(self.prefix, queue), "active")
-        return int(self.redis.command("ZCOUNT", active, "-inf", before_ms))
+    def overdue(self, queue: str, ms: int) -> int:
+        """How many active jobs have a lease that ended more than ``ms`` ago; 0 while consumers start."""
+        return int(self.redis.run(scripts.OVERDUE, keys.base(self.prefix, queue), (ms,)))
 
     def unrunnable(self, queue: str) -> Unrunnable:
         """What no consumer runs. Looks at the jobs that consumers sent back, and at SAMPLE others at

@@ -84,6 +84,9 @@ SUFFIXES: dict[str, str] = {
     "lastends": "lastends",
     "workers": "workers",
     "worker": "w:",
+    # the last heartbeat of any consumer, and the start of a program that is to run some
+    "lastseen": "lastseen",
+    "starting": "starting",
     # what an operator asked a consumer to do
     "order": "wo:",
     # Huey's own key-value store: locks, rate limits, chords
@@ -146,6 +149,8 @@ WALK_TTL, WALKED_AT_ONCE = 86_400, 200
 UNDO_MS = 300_000
 #: ms after which a consumer without a heartbeat counts as dead.
 DEAD_MS = 15_000
+#: For how long, in seconds, the last heartbeat of a queue is remembered, and a start that led to none.
+LAST_SEEN_TTL, STARTING_TTL = 30 * 86_400, 3600
 #: Seconds for which a resent claim is remembered: an earlier copy may still arrive.
 RESENT_TTL = 3600
 #: Retention of Huey's revocations, in seconds.
@@ -214,6 +219,8 @@ CONSTANTS = {
     "LONGEST_BACKOFF_MS": LONGEST_BACKOFF_MS,
     "UNDO_MS": UNDO_MS,
     "DEAD_MS": DEAD_MS,
+    "LAST_SEEN_TTL": LAST_SEEN_TTL,
+    "STARTING_TTL": STARTING_TTL,
     "RESENT_TTL": RESENT_TTL,
     "REVOKED_TTL": REVOKED_TTL,
     "SENT_BACK_MOST_MS": SENT_BACK_MOST_MS,

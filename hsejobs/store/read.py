@@ -56,6 +56,9 @@ class QueueStats:
     paused_at: int | None = None
     #: The tasks that are held, by name.
     held_tasks: list[HeldTask] = field(default_factory=list)
+    #: Since when no consumer lives, in Redis ms: since the last heartbeat or, if that is later, since the
+    #: start of a program that is to run some. None: some live, or neither is known.
+    alone_since: int | None = None
     _windows: dict[int, Minute] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def window(self, minutes: int = WINDOW) -> Minute:
@@ -262,9 +265,10 @@ def stats_of(
         (minutes or minutes_of)(reply),
         paused or None,
         held_tasks(reply[10]),
+        reply[11] or None,
     )
 
 
 def minutes_of(reply: Sequence[Any]) -> list[Minute]:
     """The minutes in a reply of ``lua/stats.lua``, newest first."""
-    return [minute_of(pairs(one)) for one in reply[11:]]
+    return [minute_of(pairs(one)) for one in reply[12:]]

@@ -245,7 +245,7 @@ class Minutes:
         newest = reply[9] // 60_000
         moved, self._newest = newest - self._newest, newest
         known, found = self._known, []
-        for back, hashed in enumerate(reply[11:]):
+        for back, hashed in enumerate(reply[12:]):
             before = known[back - moved] if 0 <= back - moved < len(known) else None
             if before is None or before[0] != hashed:
                 before = (hashed, minute_of(pairs(hashed)))

@@ -38,6 +38,8 @@ __all__ = [
 
 #: Attempts to write a description while other programs write it, too.
 TRIES = 10
+#: Seconds for which the start of a program waits to be noted.
+START_PATIENCE = 0.5
 
 
 class Own(NamedTuple):
@@ -220,6 +222,15 @@ def keep_older(client: RedisClient, prefix: str, name: str, found: Described) ->
         return
     for one in older:
         client.command("ZADD", keys.of(base, "seen"), "XX", found.now, one.id)
+
+
+def note_start(client: RedisClient, prefix: str, queues: Sequence[str]) -> None:
+    """Notes that this program starts and is to run consumers of these queues.
+
+    Until they are up, no alert says that there is none. Raises RedisUnavailable.
+    """
+    bases = [keys.base(prefix, name) for name in queues]
+    client.run_many([(scripts.STARTING, base, ()) for base in bases], patience=START_PATIENCE)
 
 
 def is_known(client: RedisClient, prefix: str, own: Own) -> bool:

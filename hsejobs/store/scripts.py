@@ -272,6 +272,7 @@ TOTALS = Script("totals", ("most",))
 OVERDUE = Script("overdue", ("overdue_ms",))
 PAUSE = Script("pause", ("pause", "seen", "entry"))
 HEARTBEAT = Script("heartbeat", ("worker", "record", "ttl_ms", "release", "described", "hold"))
+STARTING = Script("starting")
 ORDER = Script("order", ("order", "ttl_ms", "entry"), ("worker",))
 DESCRIBE = Script("describe")
 REGISTER = Script(

@@ -82,7 +82,7 @@ class Watch:
             # Consumers do this too, and on time; without any, the history goes on.
             Recorder(self.redis, self.settings.redis_prefix, one.name, patience=1.0).run()
             wait = self.limits.stalled_ms
-            stalled = 0 if wait is None else self.store.overdue(one.name, one.now - wait)
+            stalled = 0 if wait is None else self.store.overdue(one.name, wait)
             every = [*readings(one, stalled, self.limits)]
             if (limit := self.limits.no_worker_ms) is not None:
                 # Without consumers, the rule `no_worker` says so.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from hsejobs.model import iso_time
 from hsejobs.wording import counted, jobs_wait, verb
 
 # The TUI's first frame needs the rules, and not all that their watch reads and writes.
@@ -22,6 +23,7 @@ LEAST_FINISHED = 5
 SHOWN_TASKS = 3
 #: Share of its memory that Redis may use, in percent.
 MEMORY_PERCENT = 85
+_DAY_MS = 86_400_000
 
 
 class Reading(NamedTuple):
@@ -68,9 +70,9 @@ def readings(one: QueueStats, stalled: int, limits: Limits) -> Iterator[Reading]
         yield Reading("stalled", one.name, stalled, 0, text)
     if limits.no_worker_ms is not None:
         alone = one.consumers == 0 and not one.is_paused
-        waited = one.oldest_waiting or 0 if alone else 0
         text = f"{jobs_wait(one.waiting if alone else 0)} and there is no worker"
-        yield Reading("no_worker", one.name, waited, limits.no_worker_ms, text)
+        missing, since = _without_worker(one) if alone else (0, "")
+        yield Reading("no_worker", one.name, missing, limits.no_worker_ms, text + since)
     if limits.oldest_ms is not None:
         # Not for queues without workers, which have their own alert, or paused ones.
         worked = one.consumers > 0 and not one.is_paused
@@ -81,6 +83,19 @@ def readings(one: QueueStats, stalled: int, limits: Limits) -> Iterator[Reading]
     adds = f"{counted(refused, 'add')} {verb(refused, 'was', 'were')} refused in 5 minutes"
     text = f"{adds}: an organization has reached its quota"
     yield Reading("backlog_full", one.name, refused, 0, text)
+
+
+def _without_worker(one: QueueStats) -> tuple[int, str]:
+    """For how many ms jobs have waited while no worker lived, and since when none does, in words.
+
+    How old the jobs are does not tell: a backlog waits also while workers come back.
+    """
+    waited = one.oldest_waiting or 0
+    if one.alone_since is None:
+        return waited, ""
+    since = iso_time(one.alone_since) or ""
+    day = f"{since[:10]} " if one.now - one.alone_since > _DAY_MS else ""
+    return min(waited, max(0, one.now - one.alone_since)), f", since {day}{since[11:16]} UTC"
 
 
 def unrunnable(one: QueueStats, found: Unrunnable, limit_ms: int) -> Iterator[Reading]:

@@ -18,6 +18,7 @@ from typing import Any
 from hsejobs.engine.runtime import runtime
 from hsejobs.errors import JobsError
 from hsejobs.model import State
+from hsejobs.store import registry
 from hsejobs.watch.alerts import Watch
 from hsejobs_cli.demo import scene
 from hsejobs_cli.demo.filling import fill
@@ -37,6 +38,8 @@ def main() -> None:
     session = runtime()
     now_us = session.redis.command("TIME")
     fill(session.redis, session.prefix, int(now_us[0]) * 1000 + int(now_us[1]) // 1000, still=still)
+    if not still:
+        registry.note_start(session.redis, session.prefix, list(QUEUES))
     sys.stdout.write(f"{RELEASE}\n")
     sys.stdout.flush()
     if still:

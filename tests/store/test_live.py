@@ -66,7 +66,7 @@ def test_a_snapshot_decodes_again_only_what_redis_says_differently(store: Store)
 
 def test_minutes_keep_their_place_when_the_next_one_begins() -> None:
     def reply(minute: int, *hashes: dict[bytes, bytes]) -> list[Any]:
-        return [0] * 9 + [minute * 60_000, [], *hashes]
+        return [0] * 9 + [minute * 60_000, [], 0, *hashes]
 
     minutes = Minutes()
     one, two = minutes.decode(reply(7, {b"ad": b"1"}, {b"ad": b"2"}))

@@ -220,6 +220,7 @@ OTHERS = frozenset(
         "fold",
         "note",
         "totals",
+        "starting",
         "stats",
         "stray",
         "tally",

@@ -24,6 +24,8 @@ else
     redis.call('SET', base .. K.paused, HELD, 'PX', int(ttl_ms))
   end
 end
+-- From this on it is known for how long the queue has had no consumer.
+redis.call('SET', base .. K.lastseen, NOW, 'EX', LAST_SEEN_TTL)
 redis.call('ZREMRANGEBYSCORE', workers, '-inf', int(now_ms - ttl_ms))
 local described = redis.call('GET', base .. K.queue)
 return { described and redis.sha1hex(described) == ARGV[5] and 1 or 0, redis.call('GET', order) or '' }

@@ -4,8 +4,10 @@
 --   organization '' for all; minutes: how many, the current one included, at most 180
 -- returns: {waiting, active, delayed, completed, failed, when it was paused in Redis ms or 0, ms since the longest
 --       waiting job began to wait or -1, ms until the next delayed job or -1, live consumers, Redis time in ms,
---       the held tasks, then for each minute, newest first, its flat hash}; of each held task its name, "<since in ms>
---       <who>" and how many of its jobs are aside; for one organization without <who> and with 0
+--       the held tasks, since when no consumer lives in Redis ms or 0, then for each minute, newest first, its flat
+--       hash}; of each held task its name, "<since in ms> <who>" and how many of its jobs are aside; for one
+--       organization without <who> and with 0. No consumer lives since the last heartbeat or, if that is later, since
+--       the start of a program that is to run some; 0: some live, or neither is known
 -- errors: none
 -- read only
 -- include: base oldest
@@ -31,9 +33,15 @@ for i = 1, #found, 2 do
   end
 end
 out[11] = tasks
+out[12] = 0
+if out[9] == 0 then
+  for _, name in ipairs({ K.lastseen, K.starting }) do
+    out[12] = math.max(out[12], within(redis.pcall('GET', base .. name), 0, now_ms, 0))
+  end
+end
 for back = 0, within(ARGV[2], 0, 180, 0) - 1 do
   local key = base .. K.minute .. (minute - back)
   if only ~= '' then key = key .. ':' .. only end
-  out[12 + back] = redis.call('HGETALL', key)
+  out[13 + back] = redis.call('HGETALL', key)
 end
 return out
