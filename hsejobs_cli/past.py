@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hsejobs.control.durations import duration
+from hsejobs.model import iso_time
 from hsejobs_cli import output
 from hsejobs_cli.look import Json, Org
 from hsejobs_cli.session import CommandSession
+
+if TYPE_CHECKING:
+    from hsejobs.store.marks import Mark
 
 
 def register(app: typer.Typer) -> None:
@@ -74,6 +79,7 @@ def history(
             sys.stdout.write(piece.decode())
         return
     _print(found.public())
+    _print_marks(found.marks)
 
 
 _HEAD = ("added", "completed", "failed", "retried", "removed", "waiting", "active")
@@ -98,14 +104,18 @@ def _print(found: dict[str, Any]) -> None:
     else:
         head = ("queue", "at", *_HEAD, "wait p95", "run p95", "oldest")
         output.table(head, rows, right=range(2, 12))
-    for one in found["marks"]:
-        _print_mark(one)
 
 
-def _print_mark(shown: dict[str, Any]) -> None:
-    about = f" ({shown['queue']})" if shown["queue"] else ""
-    text = f"{shown['at']}  {shown['kind']}: {shown['text']}{about}, {shown['who']}"
-    typer.echo(output.safe(text))
+def _print_marks(found: Iterable[Mark]) -> None:
+    """A line for each mark; an act on several queues is one."""
+    from hsejobs.control.act_words import acts_together
+
+    for one, act in acts_together(found):
+        about = f" ({one.queue})" if one.queue else ""
+        text = f"{one.text}{about}, {one.who}"
+        if act is not None:
+            text = "".join(part for part, _ in act.parts())
+        typer.echo(output.safe(f"{iso_time(one.at)}  {one.kind}: {text}"))
 
 
 def marks(since: From = None, until: To = None, org: Org = None, as_json: Json = False) -> None:
@@ -122,12 +132,10 @@ def marks(since: From = None, until: To = None, org: Org = None, as_json: Json =
         until=until,
         organization_id=actor.organization_id,
     )
-    shown = [control.public_mark(one) for one in found]
     if as_json:
-        output.document({"marks": shown})
+        output.document({"marks": [control.public_mark(one) for one in found]})
         return
-    for one in shown:
-        _print_mark(one)
+    _print_marks(found)
 
 
 def mark(

@@ -81,19 +81,19 @@ class Acting:
         reason: str | None = None,
         organization_id: str | None = None,
         erased: str | None = None,
+        together: str = "",
     ) -> Iterator[Record]:
         """The entry of an act in the audit log, for the scripts of the act; they write it.
 
         ``queue`` None: the act is on no queue. ``where``: what it is about, if that is no list of ids.
         ``organization_id``: whom it concerns, if that is known. ``erased``: the organization that the
-        act erases, which only the copy names. Raises as `check`.
+        act erases, which only the copy names. ``together``: as in `AuditEntry`. Raises as `check`.
         """
         self.check(act)
         actor = self.actor
         owner = actor.organization_id or organization_id
-        record = begin(
-            queue, owner, who=actor.who, door=actor.door, act=act, where=where, reason=reason
-        )
+        fixed = {"who": actor.who, "door": actor.door, "act": act, "where": where}
+        record = begin(queue, owner, together=together, reason=reason, **fixed)
         try:
             yield record
         finally:

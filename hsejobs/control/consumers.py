@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from hsejobs.control.acts import Acts
 from hsejobs.errors import InvalidOption, UnknownWorker
+from hsejobs.model import new_job_id
 from hsejobs.store.keys import DEAD_MS
 
 #: What consumers can be asked for.
@@ -65,8 +66,10 @@ def order(acts: Acts, order: str, chosen: Iterable[tuple[str, str]]) -> list[Ord
     for queue, worker in chosen:
         queues.setdefault(queue, []).append(worker)
     done = []
+    together = new_job_id() if len(queues) > 1 else ""
     for queue, workers in queues.items():
-        with acts.recorded(act, queue, where=f"worker={' '.join(workers)}") as record:
+        where = f"worker={' '.join(workers)}"
+        with acts.recorded(act, queue, where=where, together=together) as record:
             replies = writer.order(queue, order, workers, entry=record.packed)
         done += [
             Ordered(worker, queue, _WHY.get(reply, ""))

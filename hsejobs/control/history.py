@@ -257,7 +257,7 @@ def _acts(
         # A newer release may know other acts.
         if one.where and one.act in ACTS and ACTS[one.act].touches in _SETTINGS:
             text = f"{one.act} {one.where}"
-        yield Mark(one.at, "act", text, one.who, one.queue, one.organization_id)
+        yield Mark(one.at, "act", text, one.who, one.queue, one.organization_id, one)
 
 
 def marks_between(

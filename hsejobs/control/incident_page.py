@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from hsejobs.control.act_words import of_one_act
 from hsejobs.control.audit import AuditEntry
 from hsejobs.control.durations import duration
 from hsejobs.control.findings import Chosen, ErrorChange, Findings, SlowJob, SpanJobs
@@ -227,18 +228,24 @@ def _marks(facts: Facts) -> list[str]:
 def _acts(acts: Sequence[AuditEntry]) -> list[str]:
     rows = [
         (
-            _moment(one.at, "%m-%d %H:%M:%S"),
-            _text(one.who),
-            one.door,
-            one.act,
-            _text(one.queue or ""),
-            f"{one.count:,}",
-            _text("; ".join(filter(None, (one.where, one.reason)))),
+            _moment(each[0].at, "%m-%d %H:%M:%S"),
+            _text(each[0].who),
+            each[0].door,
+            each[0].act,
+            _text(", ".join(one.queue for one in each if one.queue)),
+            f"{sum(one.count for one in each):,}",
+            _text("; ".join(_about(each))),
         )
-        for one in acts
+        for each in of_one_act(acts)
     ]
     head = ("at", "who", "through", "act", "queue", "count", "where, reason")
     return _table("Acts of people", head, rows, most=len(rows))
+
+
+def _about(entries: Sequence[AuditEntry]) -> dict[str, None]:
+    """What the entries of one act say that they are about, and why, each text once."""
+    texts = (text for one in entries for text in (one.where, one.reason))
+    return dict.fromkeys(text for text in texts if text)
 
 
 def _errors(facts: Facts) -> list[str]:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from hsejobs.control.acts import Acts
-from hsejobs.errors import Refused
+from hsejobs.errors import JobsError, Refused
+from hsejobs.model import new_job_id
 from hsejobs.store.shares import KEEP, QueueTenant, Shares, TenantPage, check_settings
 
-__all__ = ["KEEP", "QueueTenant", "TenantPage", "check_settings", "list_tenants", "set_tenant"]
+__all__ = [
+    "KEEP",
+    "QueueTenant",
+    "TenantPage",
+    "check_settings",
+    "list_tenants",
+    "set_in_queues",
+    "set_tenant",
+]
 
 
 def list_tenants(
@@ -40,11 +50,12 @@ def set_tenant(
     limit: int | None = KEEP,
     paused: bool = KEEP,
     seen: QueueTenant | None = None,
+    together: str = "",
 ) -> QueueTenant:
     """Sets what is given for an organization, at least one, and returns how it stands afterwards.
 
-    See `Shares.set` for the values. ``seen``: how it stood when the user decided. Raises Forbidden,
-    Refused, InvalidOption, and WrongState if its settings changed since.
+    See `Shares.set` for the values. ``seen``: how it stood when the user decided. ``together``: as in
+    `AuditEntry`. Raises Forbidden, Refused, InvalidOption, and WrongState if its settings changed since.
     """
     acts.check("tenants set")
     given: dict[str, Any] = {"weight": weight, "limit": limit, "paused": paused}
@@ -53,7 +64,11 @@ def set_tenant(
     shares = Shares(acts.redis, acts.prefix)
     where = " ".join([f"org={organization_id}", *(f"{k}={_text(v)}" for k, v in chosen.items())])
     with acts.recorded(
-        "tenants set", queue, where=where, organization_id=organization_id
+        "tenants set",
+        queue,
+        where=where,
+        organization_id=organization_id,
+        together=together,
     ) as record:
         shares.set(
             queue,
@@ -64,6 +79,24 @@ def set_tenant(
             entry=record.packed,
         )
     return shares.get(queue, organization_id)
+
+
+def set_in_queues(
+    acts: Acts, organization_id: str, queues: Mapping[str, QueueTenant], **values: Any
+) -> dict[str, JobsError | None]:
+    """Sets it in several queues, as one act; returns for each why it was refused, None if it was not.
+
+    ``queues``: how the organization stood in each when the user decided; ``values``: as in `set_tenant`.
+    """
+    together = new_job_id() if len(queues) > 1 else ""
+    found: dict[str, JobsError | None] = {}
+    for queue, seen in queues.items():
+        found[queue] = None
+        try:
+            set_tenant(acts, queue, organization_id, seen=seen, together=together, **values)
+        except JobsError as error:
+            found[queue] = error
+    return found
 
 
 def _text(value: object) -> str:

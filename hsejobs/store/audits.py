@@ -20,6 +20,7 @@ WHERE_LENGTH = 500
 #: Entries that are read from a queue at once.
 CHUNK = 200
 _FIXED = ("who", "door", "act", "where", "reason")
+_TOGETHER = "together"
 #: Later than every entry, in ms.
 LATEST = 2**53
 
@@ -31,7 +32,8 @@ class AuditEntry:
     ``count``: how many jobs it changed, or 1 if it changed something else. ``ids``: of the first of
     them; if it changed none, of the jobs that it was refused. ``where``: what it was about, if that is
     no list of ids: a filter, a state, a circuit. ``organization_id``: whose entry it is; None if it
-    concerns several, or none.
+    concerns several, or none. ``together``: an id that the entries of one act on several queues share; ''
+    for an act on one.
     """
 
     id: str
@@ -45,6 +47,7 @@ class AuditEntry:
     where: str | None
     reason: str | None
     organization_id: str | None
+    together: str = ""
 
     def public(self) -> dict[str, Any]:
         """The object that the HTTP shim and ``hsejobs audit --json`` return."""
@@ -70,16 +73,21 @@ class Record:
     packed: str
 
 
-def begin(queue: str | None, organization_id: str | None, **fixed: str | None) -> Record:
+def begin(
+    queue: str | None, organization_id: str | None, *, together: str = "", **fixed: str | None
+) -> Record:
     """The entry of a new act; ``fixed``: who, door, act, where, reason.
 
     ``organization_id``: whose entry it is; None: the organization of all jobs that the act changes.
+    ``together``: as in `AuditEntry`.
     """
     # Sortable by time, for the acts of one millisecond.
     entry_id = new_job_id()
     where = fixed.get("where") or None
     known = {name: fixed.get(name) or None for name in _FIXED}
     known["where"] = where[:WHERE_LENGTH] if where else None
+    if together:
+        known[_TOGETHER] = together
     owner = organization_id or ""
     if "\n" in owner:
         owner = ""
@@ -170,6 +178,7 @@ def _entry(queue: str | None, row: Sequence[bytes | None]) -> AuditEntry | None:
     try:
         known = json.loads(fixed)
         texts = {name: known[name] for name in _FIXED}
+        together = str(known.get(_TOGETHER) or "")
     except (ValueError, TypeError, KeyError):
         return None
     return AuditEntry(
@@ -184,4 +193,5 @@ def _entry(queue: str | None, row: Sequence[bytes | None]) -> AuditEntry | None:
         where=texts["where"],
         reason=texts["reason"],
         organization_id=owner or None,
+        together=together,
     )

@@ -9,6 +9,7 @@ from typing import Any
 from hsejobs import codec
 from hsejobs.model import new_job_id
 from hsejobs.store import keys, scripts
+from hsejobs.store.audits import AuditEntry
 from hsejobs.store.client import RedisClient
 
 #: What a mark may tell of.
@@ -17,7 +18,10 @@ KINDS = ("deploy", "act", "alert")
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A mark at ``at`` (Redis ms). ``who``: the user or program; ``queue``: the one it is about, if one."""
+    """A mark at ``at`` (Redis ms). ``who``: the user or program; ``queue``: the one it is about, if one.
+
+    ``entry``: of an act, its entry in the audit log.
+    """
 
     at: int
     kind: str
@@ -25,6 +29,7 @@ class Mark:
     who: str
     queue: str | None = None
     organization_id: str | None = None
+    entry: AuditEntry | None = None
 
 
 class Marks:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hsejobs.control.act_words import Words, acts_together
 from hsejobs.store.marks import Mark
 from hsejobs.store.minutes import Minute, percentile
 from hsejobs_tui.core.charts import (
@@ -22,7 +23,7 @@ from hsejobs_tui.core.charts import (
 )
 from hsejobs_tui.core.insight import Bin, heat, rank, sign
 from hsejobs_tui.core.insight_state import InsightState
-from hsejobs_tui.core.text import duration, one_line, safe, short
+from hsejobs_tui.core.text import duration, fitted, one_line, safe, short
 
 #: What the head line says beside the window.
 HINT = "   t goes to a time"
@@ -209,7 +210,7 @@ def marks(look: Look, size: Frame, found: Sequence[Mark], focus: tuple[int, int]
             room[at], styles[at] = sign(mark, ascii_only=look.ascii_only)
     line: Line = [(f" {'marks':<{GUTTER - 1}}", "dim")]
     line += list(zip(room, styles, strict=True)) if found else [("none", "dim")]
-    texts = sorted(found, key=lambda one: (not _near(one, focus), rank(one)))
+    texts = sorted(acts_together(found), key=lambda one: (not _near(one[0], focus), rank(one[0])))
     return [line, *_texts(look, size, texts)][: size.marks]
 
 
@@ -219,18 +220,20 @@ def _near(mark: Mark, focus: tuple[int, int]) -> bool:
     return focus[0] - early <= mark.at < focus[1]
 
 
-def _texts(look: Look, size: Frame, found: Sequence[Mark]) -> list[Line]:
+def _texts(look: Look, size: Frame, found: Sequence[tuple[Mark, Words | None]]) -> list[Line]:
     lines: list[Line] = []
     line: Line = [(" ", "")]
     used, room = 1, size.width - 12
     left = list(found)
     while left and len(lines) < size.marks - 1:
-        mark = left[0]
+        mark, act = left[0]
         glyph, style = sign(mark, ascii_only=look.ascii_only)
         text = one_line(mark.text, 80)
-        about = f" {safe(mark.queue, 40)}" if mark.queue and mark.queue not in text else ""
-        who = f", {safe(mark.who, 30)}" if mark.kind == "act" else ""
-        words = f" {moment_text(mark.at, look.end - look.start)} {text}{about}{who}   "
+        if act is not None:
+            text = fitted(act.parts(), 80, ascii_only=look.ascii_only)
+        elif mark.queue and mark.queue not in text:
+            text += f" {safe(mark.queue, 40)}"
+        words = f" {moment_text(mark.at, look.end - look.start)} {text}   "
         if used > 1 and used + len(words) + 1 > room:
             lines.append(line)
             line, used = [(" ", "")], 1

@@ -6,13 +6,14 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from hsejobs.control.act_words import Words, acts_together
 from hsejobs.wording import counted
 from hsejobs_tui.core.alerts import HOLDS, STYLES, Alert
 from hsejobs_tui.core.causes import Burst, Causes, Filler
 from hsejobs_tui.core.charts import Line, bar, line_chart, moment_text, percent, time_axis
 from hsejobs_tui.core.overview import MARKS, Figure, QueueView
 from hsejobs_tui.core.past import Past
-from hsejobs_tui.core.text import duration, one_line, safe
+from hsejobs_tui.core.text import duration, fitted, one_line, safe
 
 if TYPE_CHECKING:
     from hsejobs.store.marks import Mark
@@ -223,11 +224,19 @@ def user_lines(
 
 
 def change_lines(
-    past: Past, bursts: dict[str, Burst], rows: int, *, ascii_only: bool
+    past: Past, bursts: dict[str, Burst], width: int, rows: int, *, ascii_only: bool
 ) -> list[Line]:
-    """What changed in the window, newest first: deploys, acts, alerts, and errors that began."""
+    """What changed in the window, newest first: deploys, acts, alerts, and errors that began.
+
+    An act of a person is one line, on however many queues it was; it is shortened to ``width`` where it
+    has names, so that what was done is never what is cut off.
+    """
     span = past.end - past.start
-    entries = [(one.at, *_change(one, ascii_only=ascii_only)) for one in past.marks]
+    room = width - len(moment_text(past.start, span)) - 4
+    entries = [
+        (one.at, *_change(one, act, room, ascii_only=ascii_only))
+        for one, act in acts_together(past.marks)
+    ]
     for queue, one in bursts.items():
         if one.since is not None:
             name = one.error.partition(" ")[2] or one.error
@@ -242,16 +251,21 @@ def change_lines(
     ]
 
 
-def _change(one: Mark, *, ascii_only: bool) -> tuple[str, str, str]:
+def _change(one: Mark, act: Words | None, room: int, *, ascii_only: bool) -> tuple[str, str, str]:
     sign, plain, style = _SIGNS.get(one.kind, ("-", "-", ""))
+    if act is not None:
+        return (
+            plain if ascii_only else sign,
+            style,
+            fitted(act.parts(), room, ascii_only=ascii_only),
+        )
     about = f"{one.queue}: " if one.queue else ""
     if one.kind == "alert":
         rule, _, rest = one.text.partition(": ")
         if rule.endswith(" ended"):
             return ("+" if ascii_only else "✓"), "ok", safe(f"{about}{rule}")
         return plain if ascii_only else sign, style, safe(f"{about}{rest or rule}")
-    by = f", {one.who}" if one.kind == "act" else ""
-    return plain if ascii_only else sign, style, safe(f"{about}{one.text}{by}")
+    return plain if ascii_only else sign, style, safe(f"{about}{one.text}")
 
 
 def chart_lines(

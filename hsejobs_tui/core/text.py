@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from hsejobs.control.durations import duration as duration
@@ -11,6 +12,8 @@ from hsejobs.control.durations import duration as duration
 #: Unicode categories that move the cursor, or hide or reorder text: control, format, surrogate,
 #: private use, unassigned, and line separators.
 _HOSTILE = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
+#: Characters to which a name may be shortened.
+LEAST_NAME = 3
 _SUSPECT = re.compile(r"[^\x20-\x7e]")
 
 
@@ -50,6 +53,26 @@ def _visible(char: str, lines: bool) -> str:
     if unicodedata.category(char) in _HOSTILE or unicodedata.combining(char):
         return ascii(char)[1:-1]
     return char
+
+
+def fitted(parts: Iterable[tuple[str, bool]], room: int, *, ascii_only: bool) -> str:
+    """The texts behind each other, in ``room`` characters if that is possible.
+
+    Of those that are names (True) the longest are shortened in the middle, as names often differ at an end.
+    """
+    shown = [(safe(text, 200), name) for text, name in parts]
+    sizes = [len(text) for text, _ in shown]
+    names = [at for at, (_, name) in enumerate(shown) if name]
+    while sum(sizes) > room and names:
+        longest = max(names, key=lambda at: sizes[at])
+        if sizes[longest] <= LEAST_NAME:
+            break
+        sizes[longest] -= 1
+    sign = "~" if ascii_only else "…"
+    return "".join(
+        text if len(text) <= size else f"{text[: size // 2]}{sign}{text[size // 2 + 1 - size :]}"
+        for (text, _), size in zip(shown, sizes, strict=True)
+    )
 
 
 def one_line(text: object, limit: int = 300) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from hsejobs.control import sharing
 from hsejobs.control.sharing import KEEP, QueueTenant
@@ -75,20 +76,11 @@ async def _set(
     limit: int | None = KEEP,
     paused: bool = KEEP,
 ) -> tuple[list[str], list[tuple[str, JobsError]]]:
-    """Sets it queue by queue; returns the queues where that succeeded, and the others with why not."""
-    done: list[str] = []
-    failed: list[tuple[str, JobsError]] = []
-    for queue, seen in queues.items():
-        try:
-            await session.do(
-                lambda queue=queue, seen=seen: sharing.set_tenant(
-                    session.acts, queue, owner, weight=weight, limit=limit, paused=paused, seen=seen
-                )
-            )
-            done.append(queue)
-        except JobsError as error:
-            failed.append((queue, error))
-    return done, failed
+    """Sets it in these queues; returns those where that succeeded, and the others with why not."""
+    values: dict[str, Any] = {"weight": weight, "limit": limit, "paused": paused}
+    found = await session.do(lambda: sharing.set_in_queues(session.acts, owner, queues, **values))
+    failed = [(queue, error) for queue, error in found.items() if error is not None]
+    return [queue for queue, error in found.items() if error is None], failed
 
 
 def _report(session: Session, failed: list[tuple[str, JobsError]]) -> None:

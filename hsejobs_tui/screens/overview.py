@@ -301,7 +301,8 @@ class Overview(OneQueue):
         if not member:
             changes = unread
             if past is not None:
-                changes = panes.change_lines(past, self._causes.bursts, left, ascii_only=plain)
+                room, bursts = widths[-1] - 1, self._causes.bursts
+                changes = panes.change_lines(past, bursts, room, left, ascii_only=plain)
             blocks.append((f"what changed, {name}", changes, widths[-1]))
         return [*charts, *panes.side_by_side(blocks, left, ascii_only=plain)]
 

@@ -6,12 +6,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from hsejobs.control.history import History, Series, parse_by, span
+from hsejobs.store.audits import AuditEntry
 from hsejobs.store.marks import Mark
 from hsejobs.store.minutes import Minute, bucket_end_ms
 
 MINUTE = 60_000
 #: Organizations and the parts of the running time that each has.
 USERS = {"org-007": 45, "org-009": 9, "org-028": 3} | {f"org-{n:03}": 1 for n in range(40, 60)}
+
+
+def act_mark(at: int, act: str, who: str, queue: str, count: int = 1) -> Mark:
+    """The mark of an act, as the history makes it of the audit log."""
+    entry = AuditEntry(f"{at}", at, who, "tui", act, queue, count, (), None, None, None)
+    return Mark(at, "act", act, who, queue, entry=entry)
 
 
 def _minute(queue: str, ago: int) -> Minute:
@@ -49,7 +56,7 @@ def history(queues: Sequence[str], now: int, *, marked: int | None = None, **giv
                 found.append(Series(queue, org, shares))
     then = now if marked is None else marked
     marks = [
-        Mark(then - 50 * MINUTE, "act", "pause", "ann", "webhooks"),
+        act_mark(then - 50 * MINUTE, "pause", "ann", "webhooks"),
         Mark(
             then - 31 * MINUTE,
             "alert",
@@ -59,7 +66,7 @@ def history(queues: Sequence[str], now: int, *, marked: int | None = None, **giv
         ),
         Mark(then - 24 * MINUTE, "alert", "failures ended: calm", "hsejobs", "email"),
         Mark(then - 13 * MINUTE, "deploy", "release 4f1c", "hsejobs"),
-        Mark(then - 4 * MINUTE, "act", "retry (400 jobs)", "bob", "email"),
+        act_mark(then - 4 * MINUTE, "retry", "bob", "email", 400),
     ]
     start, end = wanted.start * MINUTE, wanted.end * MINUTE
     shown = [one for one in marks if start <= one.at <= end]

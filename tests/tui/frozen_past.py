@@ -16,6 +16,7 @@ from hsejobs.store.periods import By, Period
 from hsejobs.store.shares import QueueTenant, TenantPage
 from hsejobs_tui.app import JobsApp
 from tests.tui.frozen import NOW, Frozen, frozen_app
+from tests.tui.frozen_history import act_mark
 from tests.tui.past import bucket, period
 
 MINUTE = 60_000
@@ -74,8 +75,8 @@ def history(
     marks = [
         Mark(minute - 43 * MINUTE, "deploy", "deploy [4f1c]", "ci"),
         Mark(minute - 40 * MINUTE, "alert", "email: 31 % failed", "hsejobs", "email"),
-        Mark(minute - 35 * MINUTE, "act", "pause", "ann", "email"),
-        Mark(minute - 32 * MINUTE, "act", "resume", "ann", "email"),
+        act_mark(minute - 35 * MINUTE, "pause", "ann", "email"),
+        act_mark(minute - 32 * MINUTE, "resume", "ann", "email"),
     ]
     shown = [one for one in marks if start <= one.at < end]
     return History(first, last, MINUTE, by, list(series.values()), shown)

@@ -86,7 +86,7 @@ async def test_the_panes_tell_who_uses_the_workers_and_what_changed(tmp_path: Pa
     app = frozen_app(tmp_path)
     async with app.run_test(size=(120, 36)) as pilot:
         await shows(
-            pilot, "org-007  58 %", "more", "07:47 ▲ release 4f1c", "07:10 • webhooks: pause, ann"
+            pilot, "org-007  58 %", "more", "07:47 ▲ release 4f1c", "07:10 • paused webhooks, ann"
         )
         await shows(pilot, "07:36 ✓ email: failures ended", "07:49 ✗ email: KeyError")
 
