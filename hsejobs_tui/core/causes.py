@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -83,17 +83,18 @@ class Causes:
     users: list[tuple[str, float]] | None = None
 
 
-def slots(workers: Sequence[Mapping[str, object]]) -> tuple[int, int]:
-    """How many slots of living consumers are busy, and how many there are: of quiet ones, those only."""
-    busy = every = 0
-    for one in workers:
-        if int(str(one.get("heartbeatAge", 0))) <= DEAD:
-            found = one.get("slots")
-            taken = sum(slot is not None for slot in found) if isinstance(found, list) else 0
+def slots(seen: Snapshot, stats: QueueStats) -> tuple[int, int]:
+    """How many slots of living consumers are busy, and how many there are: of quiet ones, those only.
+
+    How many jobs run is counted now. Heartbeats tell it too, but as it was some seconds ago.
+    """
+    every = 0
+    for one in seen.workers.get(stats.name, ()):
+        if int(one.get("heartbeatAge", 0)) <= DEAD:
+            taken = sum(slot is not None for slot in one.get("slots", ()))
             awake = one.get("state", "running") == "running"
-            busy += taken
-            every += int(str(one.get("concurrency", 0))) if awake else taken
-    return min(busy, every), every
+            every += int(one.get("concurrency", 0)) if awake else taken
+    return min(max(0, stats.active - seen.stalled.get(stats.name, 0)), every), every
 
 
 def read_causes(
@@ -238,9 +239,11 @@ def _deploy(past: Past, first: int, since: int | None) -> Mark | None:
 def _filler(source: LiveSource, seen: Snapshot, queue: str) -> Filler | None:
     """Who fills the slots of a queue; None unless all are busy."""
     workers = seen.workers.get(queue, [])
-    busy, every = slots(workers)
-    alive = any(one.consumers for one in seen.queues if one.name == queue)
-    if not alive or not every or busy < every:
+    stats = next((one for one in seen.queues if one.name == queue), None)
+    if stats is None or not stats.consumers:
+        return None
+    busy, every = slots(seen, stats)
+    if not every or busy < every:
         return None
     taken = [slot for one in workers for slot in one.get("slots", ()) if slot is not None]
     ids = [str(slot["job"]) for slot in taken[:MOST_SLOTS]]

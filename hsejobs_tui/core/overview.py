@@ -116,7 +116,7 @@ def queue_views(
         view = QueueView(row, stats, level)
         if whole:
             view.asleep = asleep(seen.workers.get(stats.name, ()))
-            view.slots = slots(seen.workers.get(stats.name, ())) if stats.consumers else (0, 0)
+            view.slots = slots(seen, stats) if stats.consumers else (0, 0)
         view.held, view.paused = held, paused
         if live:
             view.depth = sampled(past, stats.name, seen.now, stats.waiting, depths.waiting)

@@ -67,6 +67,37 @@ def _oldest(workers: Sequence[Mapping[str, Any]]) -> list[str]:
     return [str(slot["job"]) for slot in slots[:READ]]
 
 
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """How many jobs run, by what is listed: in all, and by consumer. Stalled jobs run nowhere.
+
+    ``None``: more jobs run than are listed; then the heartbeats tell, as it was some seconds ago.
+    """
+
+    jobs: int
+    consumers: Mapping[str, int | None]
+
+
+def busy(seen: Snapshot, found: Sequence[Running]) -> Busy:
+    """Counts the running jobs of a list, so that what is said above it and below it is what it shows."""
+    active = {one.name: one.active for one in seen.queues}
+    runs = [one for one in found if one.stalled is None]
+    jobs = 0
+    consumers: dict[str, int | None] = {}
+    for queue in active.keys() | seen.workers.keys():
+        own = [one for one in runs if one.job.queue == queue]
+        listed = active.get(queue, 0) <= READ
+        jobs += len(own) if listed else max(len(own), active[queue])
+        workers = seen.workers.get(queue, ())
+        for worker in workers:
+            # A job that no heartbeat names yet has just begun: in the only consumer, if there is one.
+            mine = (
+                one.worker["id"] == worker["id"] if one.worker else len(workers) == 1 for one in own
+            )
+            consumers[worker["id"]] = sum(mine) if listed else None
+    return Busy(jobs, consumers)
+
+
 def worker_order(worker: Mapping[str, Any]) -> tuple[Any, ...]:
     """Sorts consumers, those in trouble first: silent, with hung threads, then by queue.
 

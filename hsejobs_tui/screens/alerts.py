@@ -17,7 +17,7 @@ from hsejobs_tui.core.command import Command
 from hsejobs_tui.core.text import duration, safe
 from hsejobs_tui.flows import queue_acts
 from hsejobs_tui.screens.base import View
-from hsejobs_tui.session.places import QueuePlace
+from hsejobs_tui.session.places import Place, QueuePlace
 from hsejobs_tui.widgets.rows import Column, Row, Rows
 
 COLUMNS = (
@@ -31,8 +31,17 @@ COLUMNS = (
     Column("action", 0, above=110),
 )
 _DAY = 86_400_000
-#: The rules that the workers screen explains.
-_WORKERS = ("no_worker", "stalled", "unknown_task", "sealed")
+#: The screens that explain rules, by their commands' ids; those of them that are about all queues.
+_SCREENS = {
+    "failures": "failures",
+    "circuit": "circuits",
+    "tenant_held": "tenants",
+    "redis": "insight",
+    **dict.fromkeys(("no_worker", "stalled", "unknown_task", "sealed"), "workers"),
+}
+_WHOLE = ("failures", "circuits", "insight")
+#: The rules about Redis itself, which a dialog explains, and what stands for it.
+_REDIS, REDIS = ("memory", "eviction"), "redis"
 
 
 class Alerts(View):
@@ -152,34 +161,51 @@ class Alerts(View):
     def lacking(self, command: Command) -> str:
         """An alert may be about no queue, such as that of a circuit."""
         why = super().lacking(command)
-        if (
-            not why
-            and command.acts_on == "queue"
-            and self._target[1] not in self.session.source.infos
-        ):
+        if not why and command.acts_on == "queue" and not self._has(self._target[1]):
             return "This alert is about no queue: Enter opens what explains it."
         return why
 
-    def do_open(self) -> None:
-        """Opens the screen that explains the alert, or the queue's jobs."""
+    def offers(self, command: Command) -> bool:
+        """In the footer, what does something with the alert under the cursor."""
+        if command.id == "open":
+            return self._opens is not None
+        if command.id in ("pause", "hold"):
+            return super().offers(command) and self._has(self._target[1])
+        return super().offers(command)
+
+    @property
+    def _opens(self) -> str | Place | None:
+        """What explains the alert under the cursor: a screen, by its command's id, a place, or REDIS.
+
+        None if there is nothing, such as for the alert of a queue that is no more.
+        """
         rule, queue = self._target
-        if rule == "failures":
-            self.session.perform("failures")
-        elif rule == "circuit":
-            self.session.perform("circuits")
-        elif queue not in self.session.source.infos:
-            return
-        elif rule == "tenant_held" and self.session.has("tenants"):
-            self.session.perform("tenants")
-        elif rule in _WORKERS and self.session.has("workers"):
-            self.session.perform("workers")
-        else:
-            self.session.open(QueuePlace(queue, State.WAITING))
+        if rule in _REDIS:
+            return REDIS if self.session.snapshot and self.session.snapshot.server else None
+        screen = _SCREENS.get(rule, "")
+        if screen and self.session.has(screen) and (screen in _WHOLE or self._has(queue)):
+            return screen
+        return QueuePlace(queue, State.WAITING) if self._has(queue) else None
+
+    def _has(self, queue: str) -> bool:
+        return queue in self.session.source.infos
+
+    async def do_open(self) -> None:
+        """Opens what explains the alert: a screen, the queue's jobs, or what to do about Redis."""
+        opens = self._opens
+        if opens == REDIS:
+            from hsejobs_tui.flows.redis_trouble import explain
+
+            await explain(self.session, self._target[0])
+        elif isinstance(opens, str):
+            self.session.perform(opens)
+        elif opens is not None:
+            self.session.open(opens)
 
     async def do_pause(self) -> None:
         """Pauses or resumes the queue of the alert."""
         queue = self._target[1]
-        if queue in self.session.source.infos:
+        if self._has(queue):
             await queue_acts.pause(self.session, queue)
 
     async def do_hold(self) -> None:

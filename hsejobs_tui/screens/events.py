@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.widgets import Input, Static
 
 from hsejobs.errors import InvalidOption
+from hsejobs.model import State
 from hsejobs.store.feed import NO_JOB
 from hsejobs.wording import counted
 from hsejobs_tui.core import event_list
@@ -18,7 +19,7 @@ from hsejobs_tui.core.event_list import EventFilter, EventList, Happened
 from hsejobs_tui.core.text import safe
 from hsejobs_tui.core.view import LOOK
 from hsejobs_tui.screens.base import View
-from hsejobs_tui.session.places import JobPlace
+from hsejobs_tui.session.places import JobPlace, QueuePlace
 from hsejobs_tui.widgets.rows import Column, Row, Rows
 from hsejobs_tui.widgets.typing import Line
 
@@ -186,11 +187,13 @@ class Events(View):
         self._place()
 
     def do_open(self) -> None:
-        """Opens the job of the event."""
+        """Opens the job of the event, or the queue if it is about that."""
         if self.rows.key:
             _, queue, job_id = self.rows.key.split("\0")
-            if job_id != NO_JOB:
-                self.session.open(JobPlace(queue, job_id))
+            about_queue = job_id == NO_JOB
+            self.session.open(
+                QueuePlace(queue, State.WAITING) if about_queue else JobPlace(queue, job_id)
+            )
 
     def do_freeze(self) -> None:
         """Freezes or resumes the list; events are still collected while it is frozen."""

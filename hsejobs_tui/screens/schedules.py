@@ -68,6 +68,8 @@ class Schedules(View):
         info, _, job_id = self.found.get(self.rows.key or "", (None, None, None))
         if info is not None and job_id:
             self.session.open(JobPlace(info.name, job_id))
+        elif info is not None:
+            self.session.show_message("it has not run yet", bad=True)
 
     async def do_run_now(self) -> None:
         """Adds a job that runs the schedule now."""

@@ -9,17 +9,18 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.widgets import Static
 
+from hsejobs.model import State
 from hsejobs.store.keys import DEAD_MS
 from hsejobs.store.read import QueueStats
 from hsejobs.wording import counted, jobs_wait
 from hsejobs_tui.core import charts, running
 from hsejobs_tui.core.command import Command
-from hsejobs_tui.core.running import Running
+from hsejobs_tui.core.running import Busy, Running, busy
 from hsejobs_tui.core.steady import COUNT, Places, Rank
 from hsejobs_tui.core.text import duration, one_line, safe, size
 from hsejobs_tui.flows.job_acts import act
 from hsejobs_tui.screens.base import View
-from hsejobs_tui.session.places import JobPlace
+from hsejobs_tui.session.places import JobPlace, QueuePlace
 from hsejobs_tui.widgets.rows import Column, Row, Rows
 
 JOBS = (
@@ -57,6 +58,8 @@ class Workers(View):
     def __init__(self) -> None:
         super().__init__()
         self.found: dict[str, Running] = {}
+        #: How many of these run, as the list shows; None before it is read.
+        self._busy: Busy | None = None
         self._places: Places[str] = Places(COUNT)
         self._jobs = Rows(JOBS, "No job is running.", "running")
         self._consumers = Rows(CONSUMERS, "No queue is registered: start a worker.", "consumers")
@@ -91,8 +94,14 @@ class Workers(View):
         """How many workers, slots and stalled jobs there are, and the oldest job."""
         every = self._every()
         slots = sum(one.get("concurrency", 0) for one in every)
-        busy = sum(1 for one in every for slot in one.get("slots", []) if slot)
-        text = Text(f"{counted(len(every), 'worker')}, {busy} of {counted(slots, 'slot')} busy")
+        text = Text(f"{counted(len(every), 'worker')}, ")
+        if self._busy is None:
+            return text.append(f"{counted(slots, 'slot')}, reading what runs ...")
+        if self._busy.jobs <= slots:
+            text.append(f"{self._busy.jobs} of {counted(slots, 'slot')} busy")
+        else:
+            # A consumer that has just started has jobs before its heartbeat is seen.
+            text.append(f"{counted(slots, 'slot')}, {counted(self._busy.jobs, 'job')} running")
         stalled = sum(one.stalled is not None for one in self.found.values())
         if stalled:
             text.append(f", {stalled:,} stalled", "bold fail")
@@ -105,10 +114,12 @@ class Workers(View):
     async def poll(self) -> None:
         """Reads the running jobs."""
         session = self.session
-        if session.snapshot is None:
+        seen = session.snapshot
+        if seen is None:
             return
-        found = await session.read(running.read, session.source, session.snapshot)
+        found = await session.read(running.read, session.source, seen)
         self.found = {f"{one.job.queue}\0{one.job.id}": one for one in found}
+        self._busy = busy(seen, found)
         plain = session.options.ascii_only
         self.jobs.fill([_job_row(key, one, plain) for key, one in self.found.items()])
 
@@ -128,7 +139,11 @@ class Workers(View):
             )
         ]
         every = [one for found in seen.workers.values() for one in found]
-        rows += [_consumer(one, seen.now) for one in sorted(every, key=running.worker_order)]
+        runs: Mapping[str, int | None] = self._busy.consumers if self._busy is not None else {}
+        rows += [
+            _consumer(one, seen.now, runs.get(str(one["id"])))
+            for one in sorted(every, key=running.worker_order)
+        ]
         # A queue without a worker and without jobs is not in trouble.
         rows.sort(key=lambda row: row.dim)
         self.consumers.fill(rows)
@@ -152,7 +167,7 @@ class Workers(View):
         return None if self.consumers.has_focus else self.found.get(self.jobs.key or "")
 
     def do_open(self) -> None:
-        """Opens the job, or the oldest job of the consumer."""
+        """Opens the job, or the oldest job of the consumer; of one that runs none, its queue."""
         one = self.chosen
         if one is None and self.consumers.has_focus:
             of = [
@@ -161,8 +176,19 @@ class Workers(View):
                 if job.worker and job.worker["id"] == self.rows.key
             ]
             one = of[0] if of else None
+        queue = self._queue
         if one is not None:
             self.session.open(JobPlace(one.job.queue, one.job.id))
+        elif queue is not None:
+            self.session.open(QueuePlace(queue, State.WAITING))
+
+    @property
+    def _queue(self) -> str | None:
+        """The queue of the consumer under the cursor, or the one without any."""
+        if not self.consumers.has_focus:
+            return None
+        kind, _, name = (self.rows.key or "").partition("\0")
+        return name if kind == "queue" else str(self.worker["queue"]) if self.worker else None
 
     def detail(self) -> Text:
         """The running job under the cursor, with what the columns cut off."""
@@ -281,19 +307,20 @@ def _missing(stats: QueueStats) -> Row:
     return Row(f"queue\0{stats.name}", [*cells, Text(what, "alarm" if bad else "dim")], not bad)
 
 
-def _consumer(one: Mapping[str, Any], now: int) -> Row:
-    age, slots = one.get("heartbeatAge", 0), one.get("slots", [])
-    busy = sum(1 for slot in slots if slot)
+def _consumer(one: Mapping[str, Any], now: int, runs: int | None) -> Row:
+    """The row of a consumer. ``runs``: how many of the listed jobs it runs; None: as its heartbeat says."""
+    age = one.get("heartbeatAge", 0)
+    taken = sum(1 for slot in one.get("slots", []) if slot) if runs is None else runs
     started, rss = one.get("startedAt"), one.get("memory")
     seen = Text(f"{duration(age)} ago")
     if age > DEAD_MS:
         seen = Text(f"silent {duration(age)}: dead or frozen", "bold fail")
     elif (state := one.get("state", "running")) != "running":
-        seen = Text(f"{state}, {busy} running" if busy else str(state), "bold warn")
+        seen = Text(f"{state}, {taken} running" if taken else str(state), "bold warn")
         seen.append(f", {duration(age)} ago", "not bold")
     if one.get("hung"):
         seen.append(f", {counted(one['hung'], 'thread')} hung", "bold fail")
-    full = busy and busy >= one.get("concurrency", 0)
+    full = taken and taken >= one.get("concurrency", 0)
     return Row(
         str(one.get("id")),
         [
@@ -301,14 +328,16 @@ def _consumer(one: Mapping[str, Any], now: int) -> Row:
             safe(one.get("host"), 60),
             str(one.get("pid")),
             safe(one.get("workers"), 20),
-            Text(f"{busy}/{one.get('concurrency')}", "warn" if full else "run" if busy else "dim"),
+            Text(
+                f"{taken}/{one.get('concurrency')}", "warn" if full else "run" if taken else "dim"
+            ),
             safe(one.get("release") or "-", 30),
             size(rss) if rss else "-",
             duration(max(0, now - started)) if started else "-",
             seen,
         ],
         values=[
-            *(None, None, one.get("pid"), None, busy, None),
+            *(None, None, one.get("pid"), None, taken, None),
             *(rss or 0, now - started if started else None, age),
         ],
     )

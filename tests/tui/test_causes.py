@@ -15,6 +15,8 @@ from hsejobs.store import keys
 from hsejobs.store.circuits import Circuits
 from hsejobs.store.crowds import Crowd
 from hsejobs.store.minutes import Minute
+from hsejobs.store.read import QueueStats
+from hsejobs.store.read_live import Snapshot
 from hsejobs.store.shares import Shares
 from hsejobs.store.work import Done, short_reason
 from hsejobs_tui.core.causes import read_causes, slots
@@ -78,7 +80,7 @@ def test_an_organization_that_fills_the_slots_is_named(stage: Stage) -> None:
     source = LiveSource(stage.options(), stage.redis)
     seen = source.snapshot()
     assert seen.queues[0].active == 2
-    assert slots(seen.workers["mail"]) == (2, 2)
+    assert slots(seen, seen.queues[0]) == (2, 2)
     filler = read_causes(source, seen, None, ["mail"]).fillers["mail"]
     assert (filler.jobs, filler.slots, filler.organization) == (2, 2, "org-7")
     assert filler.task == "m.send"
@@ -86,7 +88,10 @@ def test_an_organization_that_fills_the_slots_is_named(stage: Stage) -> None:
 
 def test_a_dead_consumers_slots_do_not_count() -> None:
     one = {"concurrency": 4, "slots": [{"job": "a"}, None], "heartbeatAge": 500}
-    assert slots([one, {**one, "heartbeatAge": 60_000}]) == (1, 4)
+    workers = {"mail": [one, {**one, "heartbeatAge": 60_000}]}
+    stats = QueueStats("mail", 0, 3, 0, 0, 0, False, None, None, 1, 1_000_000, [])
+    seen = Snapshot([stats], {}, None, workers, (1, 1.0), stalled={"mail": 2})
+    assert slots(seen, stats) == (1, 4)
 
 
 @pytest.mark.anyio

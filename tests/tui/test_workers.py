@@ -9,8 +9,10 @@ import pytest
 from hsejobs import codec
 from hsejobs.model import State
 from hsejobs.store import keys
+from hsejobs.store.work import Done
 from hsejobs.watch.rules import Limits
 from hsejobs_tui import once
+from hsejobs_tui.screens.workers import Workers
 from hsejobs_tui.session.places import QueuePlace
 from tests.support.waiting import redis_ms, tick
 from tests.tui.conftest import Stage
@@ -76,6 +78,43 @@ async def test_the_oldest_running_job_with_one_key(stage: Stage, size: tuple[int
         await shows(pilot, "1 worker, 2 of 5 slots busy", "4f1c", "64.0 MB")
         await pilot.press("enter")
         await shows(pilot, "mail / old")
+
+
+@pytest.mark.anyio
+async def test_what_is_said_of_the_running_jobs_is_what_is_listed(stage: Stage) -> None:
+    """A heartbeat is some seconds old: jobs have begun and ended since then."""
+    begin(stage, "job-1", "org-1")
+    begin(stage, "job-2", "org-2")
+    beat(stage)
+    app = stage.app()
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await shows(pilot, "2/5")
+        await pilot.press("3")
+        await shows(pilot, "1 worker, 2 of 5 slots busy", "org-1", "org-2", " 2/5 ")
+        beat(stage, "job-1", "job-2")
+        for at in (1, 2):
+            assert stage.work.step([Done(f"job-{at}", f"token-of-job-{at}", 9, b"1")], 0, "-", 0)
+        await shows(pilot, "1 worker, 0 of 5 slots busy", "No job is running", " 0/5 ")
+        await pilot.press("1")
+        await shows(pilot, "0/5")
+        # It has not sent a heartbeat yet.
+        stage.work.heartbeat("worker-7-99", b"", 60_000)
+        begin(stage, "job-3", "org-3")
+        await pilot.press("3")
+        await shows(pilot, "0 workers, 0 slots, 1 job running", "org-3")
+
+
+@pytest.mark.anyio
+async def test_before_the_running_jobs_are_read_nothing_is_said_of_them(stage: Stage) -> None:
+    begin(stage, "job-1", "org-1")
+    beat(stage)
+    app = stage.app()
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await shows(pilot, "mail")
+        screen = Workers()
+        app.push_screen(screen)
+        assert "reading what runs" in screen.head().plain
+        await shows(pilot, "1 worker, 1 of 5 slots busy")
 
 
 @pytest.mark.anyio
