@@ -76,6 +76,7 @@ def run(options: Options, ended: Callable[[], bool] | None = None, address: str 
 def _run(options: Options, ended: Callable[[], bool] | None, address: str) -> None:
     from hsejobs.store.client import RedisClient
     from hsejobs_tui.app import JobsApp
+    from hsejobs_tui.signals import kept
 
     link = RedisClient(options.url, prefix=options.prefix)
     link.check_format()
@@ -85,8 +86,9 @@ def _run(options: Options, ended: Callable[[], bool] | None, address: str) -> No
         # Without ``ended`` nothing else handles signals, and a killed TUI leaves the terminal unusable.
         # An interrupt is intentional, so its exit status is 0.
         app.exit_signals = {signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGINT: 0}
-    app.run()
-    app.session.finish()
+    with kept(app.exit_signals):
+        app.run()
+        app.session.finish()
     if app.return_code:
         sys.exit(app.return_code)
 

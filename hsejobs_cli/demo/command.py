@@ -41,7 +41,7 @@ def demo(
     with _ending_by_signal(), temporary_place() as (folder, lock):
         settings = _own_settings(folder)
         still = once or not (sys.stdin.isatty() and sys.stdout.isatty())
-        with _server(settings), _workers(lock, still=still):
+        with _server(settings), _workers(lock, still=still), _undisturbed_end():
             _show(settings, still=still)
 
 
@@ -65,14 +65,27 @@ def _ending_by_signal() -> Iterator[None]:
     """
 
     def end(signum: int, frame: Any) -> None:
-        for each in _SIGNALS:
-            signal.signal(each, signal.SIG_IGN)
+        _ignore_signals()
         raise SystemExit(128 + signum)
 
     for signum in _SIGNALS:
         if signal.getsignal(signum) is not signal.SIG_IGN:
             signal.signal(signum, end)
     yield
+
+
+@contextlib.contextmanager
+def _undisturbed_end() -> Iterator[None]:
+    """After the block, signals are ignored: what remains is the clean-up, which ends by itself."""
+    try:
+        yield
+    finally:
+        _ignore_signals()
+
+
+def _ignore_signals() -> None:
+    for signum in _SIGNALS:
+        signal.signal(signum, signal.SIG_IGN)
 
 
 def _own_settings(folder: Path) -> Settings:

@@ -1,4 +1,4 @@
-"""The demo's folder: made for one run and removed at its end, that of a killed run at the next start."""
+"""The demo's folder: made for one run and removed at its end, however that comes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,12 @@ from typing import IO
 _PREFIX = "hsejobs-demo-"
 #: Held by the demo and its workers, and by its Redis, while they run.
 _LOCKS = ("demo.lock", "redis/server.lock")
+#: A shell that reads until the demo's process has ended, by whatever signal, and then removes its folder:
+#: for at most ten seconds, as its Redis may still write there.
+_REMOVER = """read _; n=0
+while [ -e "$1" ] && [ $n -lt 100 ]; do n=$((n + 1)); rm -rf -- "$1" || sleep 0.1; done"""
+#: Seconds that the shell gets to end.
+_LEAVE = 15.0
 
 
 @contextlib.contextmanager
@@ -22,15 +29,34 @@ def temporary_place() -> Iterator[tuple[Path, IO[str]]]:
     remove_left_behind()
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
     try:
-        with (folder / _LOCKS[0]).open("w") as lock:
+        with _removed_at_the_end(folder), (folder / _LOCKS[0]).open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH)
             yield folder, lock
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def _removed_at_the_end(folder: Path) -> Iterator[None]:
+    remover = subprocess.Popen(
+        ["/bin/sh", "-c", _REMOVER, "sh", str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        # What ends the demo, such as its terminal when it closes, does not end it.
+        start_new_session=True,
+    )
+    try:
+        yield
+    finally:
+        if remover.stdin is not None:
+            remover.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            remover.wait(_LEAVE)
+
+
 def remove_left_behind() -> None:
-    """Removes the folders of this user's runs that were killed."""
+    """Removes the folders of this user's runs that were killed together with all their processes."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
             found = folder.lstat()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -58,21 +60,84 @@ def in_terminal() -> tuple[int, int]:
     return pid, fd
 
 
-def test_when_its_terminal_closes_nothing_is_left_nor_of_a_run_that_was_killed(
-    temporary: Path,
-) -> None:
-    with subprocess.Popen(WORDS, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
-        wait_until(lambda: list(temporary.glob("*/redis/server.lock")), PATIENCE, "its server")
-        process.kill()
-    wait_until(lambda: not processes_of(temporary), PATIENCE, "the end of its processes")
-    [killed] = temporary.iterdir()
-    pid, fd = in_terminal()
-    [own] = temporary.iterdir()
-    assert own != killed
-    os.close(fd)
-    os.waitpid(pid, 0)
+def nothing_left(temporary: Path) -> None:
     wait_until(lambda: not processes_of(temporary), PATIENCE, "the end of its processes")
     assert list(temporary.iterdir()) == []
+
+
+def signal_twice(pid: int, first: int, second: int) -> None:
+    """The second one comes while it cleans up: its workers are ending, or its Redis."""
+    os.kill(pid, first)
+    with suppress(ProcessLookupError):
+        wait_until(lambda: is_ending(pid), PATIENCE, "the end of its terminal mode")
+        os.kill(pid, second)
+
+
+def is_ending(pid: int) -> bool:
+    """Whether it ignores or has left the signals to its clean-up: SIGHUP is ignored, or it has ended."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return True
+    ignored = int(re.findall(r"SigIgn:\s*([0-9a-f]+)", status)[0], 16)
+    return bool(ignored >> (signal.SIGHUP - 1) & 1) or "State:\tZ" in status
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "closed terminal",
+        "kill -9",
+        "q and hangup",
+        "term twice",
+        "interrupt twice",
+        "term and hangup",
+    ],
+)
+def test_however_it_ends_nothing_is_left(temporary: Path, how: str) -> None:
+    pid, fd = in_terminal()
+    assert len(list(temporary.iterdir())) == 1
+    if how == "closed terminal":
+        os.close(fd)
+    elif how == "kill -9":
+        os.kill(pid, signal.SIGKILL)
+    elif how == "q and hangup":
+        os.write(fd, b"q")
+        wait_until(lambda: is_ending(pid), PATIENCE, "its clean-up")
+        os.close(fd)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGHUP)
+    else:
+        first, second = {
+            "term twice": (signal.SIGTERM, signal.SIGTERM),
+            "interrupt twice": (signal.SIGINT, signal.SIGINT),
+            "term and hangup": (signal.SIGTERM, signal.SIGHUP),
+        }[how]
+        signal_twice(pid, first, second)
+    # Its output must be read, or it would wait for that.
+    with suppress(OSError):
+        while os.read(fd, 65_536):
+            pass
+    _, status = os.waitpid(pid, 0)
+    if how != "kill -9":
+        assert os.WIFEXITED(status), f"a signal killed it: {status}"
+    nothing_left(temporary)
+
+
+def test_what_is_left_of_a_run_that_was_killed_with_all_its_processes(temporary: Path) -> None:
+    with subprocess.Popen(WORDS, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE):
+        wait_until(lambda: list(temporary.glob("*/redis/server.lock")), PATIENCE, "its server")
+        for one in processes_of(temporary):
+            with suppress(ProcessLookupError):
+                os.kill(one, signal.SIGSTOP)
+        for one in processes_of(temporary):
+            with suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
+    wait_until(lambda: not processes_of(temporary), PATIENCE, "the end of its processes")
+    [killed] = temporary.iterdir()
+    done = subprocess.run(WORDS, capture_output=True, stdin=subprocess.DEVNULL)
+    assert (done.returncode, killed.exists()) == (0, False)
+    nothing_left(temporary)
 
 
 def test_without_a_terminal_it_prints_a_frame_and_ends(temporary: Path, tmp_path: Path) -> None:
