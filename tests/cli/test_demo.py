@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pty
-import re
 import select
 import signal
 import subprocess
@@ -65,62 +64,59 @@ def nothing_left(temporary: Path) -> None:
     assert list(temporary.iterdir()) == []
 
 
-def signal_twice(pid: int, first: int, second: int) -> None:
-    """The second one comes while it cleans up: its workers are ending, or its Redis."""
-    os.kill(pid, first)
-    with suppress(ProcessLookupError):
-        wait_until(lambda: is_ending(pid), PATIENCE, "the end of its terminal mode")
-        os.kill(pid, second)
+def end_by(pid: int, fd: int, first: bytes | signal.Signals, again: signal.Signals) -> int:
+    """Ends it by keys or a signal; returns its status.
 
-
-def is_ending(pid: int) -> bool:
-    """Whether it ignores or has left the signals to its clean-up: SIGHUP is ignored, or it has ended."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return True
-    ignored = int(re.findall(r"SigIgn:\s*([0-9a-f]+)", status)[0], 16)
-    return bool(ignored >> (signal.SIGHUP - 1) & 1) or "State:\tZ" in status
+    ``again``: a signal that comes all through its clean-up, once it has left the terminal.
+    """
+    if isinstance(first, bytes):
+        os.write(fd, first)
+    else:
+        os.kill(pid, first)
+    seen, deadline = b"", time.monotonic() + PATIENCE
+    while True:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return status
+        assert time.monotonic() < deadline, "it does not end"
+        if select.select([fd], [], [], 0.01)[0]:
+            with suppress(OSError):
+                seen += os.read(fd, 65_536)
+        if b"\x1b[?1049l" in seen:
+            os.kill(pid, again)
 
 
 @pytest.mark.parametrize(
-    "how",
+    ("first", "again"),
     [
-        "closed terminal",
-        "kill -9",
-        "q and hangup",
-        "term twice",
-        "interrupt twice",
-        "term and hangup",
+        (b"q", signal.SIGHUP),
+        (b"q", signal.SIGTERM),
+        (signal.SIGTERM, signal.SIGTERM),
+        (signal.SIGINT, signal.SIGINT),
+        (signal.SIGHUP, signal.SIGHUP),
     ],
 )
-def test_however_it_ends_nothing_is_left(temporary: Path, how: str) -> None:
+def test_a_signal_during_its_clean_up_leaves_nothing(
+    temporary: Path, first: bytes | signal.Signals, again: signal.Signals
+) -> None:
     pid, fd = in_terminal()
     assert len(list(temporary.iterdir())) == 1
-    if how == "closed terminal":
-        os.close(fd)
-    elif how == "kill -9":
+    status = end_by(pid, fd, first, again)
+    os.close(fd)
+    assert os.WIFEXITED(status), f"the signal {os.WTERMSIG(status)} killed it"
+    # Its processes have ended and its folder has gone by then: it waits for both.
+    assert list(temporary.iterdir()) == []
+    nothing_left(temporary)
+
+
+@pytest.mark.parametrize("how", ["closed terminal", "kill -9"])
+def test_without_its_terminal_or_a_clean_up_nothing_is_left(temporary: Path, how: str) -> None:
+    pid, fd = in_terminal()
+    if how == "kill -9":
         os.kill(pid, signal.SIGKILL)
-    elif how == "q and hangup":
-        os.write(fd, b"q")
-        wait_until(lambda: is_ending(pid), PATIENCE, "its clean-up")
-        os.close(fd)
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGHUP)
-    else:
-        first, second = {
-            "term twice": (signal.SIGTERM, signal.SIGTERM),
-            "interrupt twice": (signal.SIGINT, signal.SIGINT),
-            "term and hangup": (signal.SIGTERM, signal.SIGHUP),
-        }[how]
-        signal_twice(pid, first, second)
-    # Its output must be read, or it would wait for that.
-    with suppress(OSError):
-        while os.read(fd, 65_536):
-            pass
-    _, status = os.waitpid(pid, 0)
-    if how != "kill -9":
-        assert os.WIFEXITED(status), f"a signal killed it: {status}"
+    os.close(fd)
+    os.waitpid(pid, 0)
+    wait_until(lambda: list(temporary.iterdir()) == [], PATIENCE, "the end of its folder")
     nothing_left(temporary)
 
 
