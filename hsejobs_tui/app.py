@@ -30,7 +30,6 @@ from hsejobs_tui.screens.base import View
 from hsejobs_tui.session.browser import Visit
 from hsejobs_tui.session.places import ListPlace, Place
 from hsejobs_tui.session.session import Session
-from hsejobs_tui.signals import listen
 from hsejobs_tui.theme import PlainBar, theme
 from hsejobs_tui.visits import Visits
 from hsejobs_tui.widgets.binds import bindings
@@ -88,7 +87,10 @@ class JobsApp(App[None]):
         self.console.push_theme(RichTheme(styles(mode)))
         self.register_theme(theme(mode))
         self.theme = f"hsejobs-{mode}"
-        listen(self.exit_signals, self._on_signal)
+        loop = asyncio.get_running_loop()
+        for signum in self.exit_signals:
+            if signal.getsignal(signum) is not signal.SIG_IGN:
+                loop.add_signal_handler(signum, self._on_signal, signum)
 
     def on_mount(self) -> None:
         """Starts polling."""

@@ -88,7 +88,7 @@ def _run(options: Options, ended: Callable[[], bool] | None, address: str) -> No
         app.exit_signals = {signal.SIGTERM: 143, signal.SIGHUP: 129, signal.SIGINT: 0}
     with kept(app.exit_signals):
         app.run()
-        app.session.finish()
+    app.session.finish()
     if app.return_code:
         sys.exit(app.return_code)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pty
 import select
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from hsejobs_tui.signals import kept
 from tests.tui.conftest import Stage
 
 #: Seconds to wait for text on the terminal.
@@ -145,3 +147,19 @@ def test_a_terminal_that_goes_away_ends_it_without_a_signal(stage: Stage) -> Non
     terminal.until("1 waiting")
     os.close(terminal.fd)
     assert terminal.status() == 129
+
+
+def test_the_program_has_its_own_handlers_again_after_the_loop_of_the_tui() -> None:
+    """A closed loop leaves the default, by which a signal would kill a program that cleans up."""
+    seen: list[int] = []
+    before = signal.signal(signal.SIGHUP, lambda number, _: seen.append(number))
+    try:
+        with kept([signal.SIGHUP]):
+            loop = asyncio.new_event_loop()
+            loop.add_signal_handler(signal.SIGHUP, print)
+            loop.close()
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert seen == [signal.SIGHUP]
+    finally:
+        signal.signal(signal.SIGHUP, before)
