@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, ClassVar
 
 from rich.text import Span, Text
@@ -92,12 +93,15 @@ class View(Screen[None]):
         StylesCache.get_inner_outer.cache_clear()
 
     def run_worker(self, work: Any, *args: Any, **options: Any) -> Worker[Any]:
-        """Starts a read beside the polls. A screen that is closed meanwhile has no widgets left to fill."""
-        return super().run_worker(self._while_open(work), *args, **options)
+        """Starts a read beside the polls. A screen that is closed meanwhile has no widgets left to fill.
 
-    async def _while_open(self, work: Coroutine[Any, Any, Any]) -> Any:
+        ``work``: called when the worker begins, which one that is cancelled before never does.
+        """
+        return super().run_worker(partial(self._while_open, work), *args, **options)
+
+    async def _while_open(self, work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         try:
-            return await work
+            return await work()
         except NoMatches:
             if not (self._pruning or self._closing or self._closed):
                 raise

@@ -155,7 +155,7 @@ class Events(View):
             at[row] = self._row(events[len(events) - 1 - row])
         if place is not None and place not in at:
             at[place] = self._row(events[len(events) - 1 - place])
-        rows.place(len(events), at, place)
+        rows.place(len(events), at, place, anchor=rows._key)
 
     def _row(self, one: Happened) -> Row:
         task, reason = self._reasons.get(one.number, ("", ""))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from functools import partial
 
 from rich.text import Text
 from textual.widgets import Input, Static
@@ -129,7 +130,7 @@ class Finding(OneQueue):
             self.leave_search()
             self.session.poll_soon()
             return
-        self.run_worker(self._search(self._searching), name="search", exit_on_error=False)
+        self.run_worker(partial(self._search, self._searching), name="search", exit_on_error=False)
 
     async def _search(self, number: int) -> None:
         try:

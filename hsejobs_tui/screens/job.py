@@ -149,7 +149,7 @@ class JobView(View):
         session = self.session
         if session.now() - self._family_at > AGAIN:
             self._family_at = session.now()
-            self.run_worker(self._read_family(), name="family", group="family", exclusive=True)
+            self.run_worker(self._read_family, name="family", group="family", exclusive=True)
 
     async def _read_family(self) -> None:
         """Reads what is around the job: its family, and the jobs before and after it in its state."""

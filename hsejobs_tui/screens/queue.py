@@ -291,7 +291,7 @@ class QueueView(Shares):
             for n, job in enumerate(seen.rows)
         }
         self._jobs = {job.id: job for job in seen.rows if job}
-        rows.place(seen.total, at, seen.place, known=anchor is not None)
+        rows.place(seen.total, at, seen.place, anchor=anchor)
 
     async def _peek(self) -> None:
         """Reads the job under the cursor as a whole, with why it is where it is."""
@@ -318,7 +318,7 @@ class QueueView(Shares):
     def draw_cursor(self) -> None:
         """Draws the lines that depend on the cursor, and reads its job."""
         super().draw_cursor()
-        self.run_worker(self._peek_and_draw(), name="peek", group="peek", exclusive=True)
+        self.run_worker(self._peek_and_draw, name="peek", group="peek", exclusive=True)
 
     async def _peek_and_draw(self) -> None:
         await self._peek()

@@ -94,7 +94,7 @@ class Tenants(View):
         late = session.now() >= self._next
         if (self._loaded != self._wanted or late) and not self._load_busy:
             self._load_busy = True
-            self.run_worker(self._load(), name="tenants", exit_on_error=False)
+            self.run_worker(self._load, name="tenants", exit_on_error=False)
 
     async def _load(self) -> None:
         session, wanted, began = self.session, self._wanted, self.session.now()

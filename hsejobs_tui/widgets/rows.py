@@ -166,12 +166,16 @@ class Rows(ScrollView, inherit_bindings=False, can_focus=True):
         return titles
 
     def place(
-        self, total: int, at: dict[int, Row], place: int | None, *, known: bool = True
+        self, total: int, at: dict[int, Row], place: int | None, *, anchor: str | None
     ) -> None:
-        """Sets some rows; ``place``: the new position of the cursor's key, None if it is gone.
+        """Sets some rows; ``place``: the new position of the key ``anchor``, None if it is gone.
 
-        ``known``: whether the position was looked up at all.
+        ``anchor`` None: no position was looked up. Since the read began, the cursor may have moved.
         """
+        known = bool(anchor)
+        if anchor != self._key:
+            place = next((n for n, row in at.items() if row.key == self._key), None)
+            known = place is not None
         self._put(total, at, place, known=known, read=True)
 
     def _put(

@@ -265,6 +265,45 @@ def test_each_list_in_the_order_of_a_figure_follows_the_rule(
 
 
 @pytest.mark.anyio
+async def test_a_read_that_began_before_a_key_does_not_put_the_cursor_back(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(5):
+        stage.fail(f"job-{n}")
+    app = stage.app()
+    async with app.run_test() as pilot:
+        await shows(pilot, "5 failed")
+        await pilot.press("enter", "j")
+        await shows(pilot, "2 / 5")
+        await settle(pilot)
+        view, window = app.screen, app.session.source.window
+        assert isinstance(view, QueueScreen)
+        begun, go, placed = threading.Event(), threading.Event(), threading.Event()
+        place = Rows.place
+
+        def slow(*args: Any, **options: Any) -> Any:
+            found = window(*args, **options)
+            begun.set()
+            assert go.wait(30)
+            return found
+
+        def noted(*args: Any, **options: Any) -> None:
+            place(*args, **options)
+            placed.set()
+
+        monkeypatch.setattr(app.session.source, "window", slow)
+        monkeypatch.setattr(Rows, "place", noted)
+        app.session.poll_soon()
+        await until(pilot, begun.is_set, "the read for the second row")
+        view.do_down()
+        view.do_down()
+        assert view.rows.key == "job-1"
+        go.set()
+        await until(pilot, placed.is_set, "the rows of that read")
+        assert (view.rows.cursor, view.rows.key) == (3, "job-1")
+
+
+@pytest.mark.anyio
 async def test_a_read_of_the_list_that_was_asked_for_before_is_not_shown(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

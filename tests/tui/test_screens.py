@@ -122,7 +122,7 @@ async def test_the_end_of_a_list_that_was_just_opened_is_reached_and_kept(stage:
         view = QueueView("mail", State.WAITING)
         await app.push_screen(view)
         # Before the layout of the list's scroll bar.
-        view.rows.place(700, {}, None)
+        view.rows.place(700, {}, None, anchor=None)
         view.do_bottom()
         await shows(pilot, "700 / 700", "job-699")
         stage.writer.remove("mail", "job-000")
