@@ -37,7 +37,7 @@ async def test_a_read_that_ends_while_its_screen_closes_says_nothing(
                 failed.append(error)
                 raise
 
-        worker = view.run_worker(read(), name="test", exit_on_error=False)
+        worker = view.run_worker(read, name="test", exit_on_error=False)
 
         async def unmounted(closed: View) -> None:
             # The widgets are gone by now, and Textual has not cancelled the screen's workers yet.
@@ -63,7 +63,7 @@ async def test_a_fault_of_an_open_screen_is_shown(tmp_path: Path) -> None:
         async def read() -> None:
             view.query_one("#nowhere")
 
-        worker = view.run_worker(read(), name="test", exit_on_error=False)
+        worker = view.run_worker(read, name="test", exit_on_error=False)
         await until(pilot, lambda: worker.is_finished, "the end of the read")
         assert worker.state is WorkerState.ERROR
         await until(pilot, lambda: bool(app._notifications), "the message")
