@@ -16,6 +16,7 @@ from typing import Any
 from textual import events
 from textual.app import App
 from textual.message_pump import MessagePump
+from textual.screen import ModalScreen
 
 from hsejobs_tui.session.browser import Visit
 
@@ -31,6 +32,8 @@ HUNG_AFTER = 0.7
 #: Seconds between two drawings of what the keys change, while keys wait: a person sees ten a second as a
 #: movement, and a drawing takes longer than all else that a key does.
 DRAWS = 0.1
+#: Seconds after which keys that wait for a dialog of a command are dropped: who typed them saw no dialog.
+STALE = 3.0
 #: Keys that skip the queue while a command hangs.
 ESCAPE_KEYS = ("ctrl+q", "ctrl+c")
 #: Maximum number of waiting keys: more than a person types while a command hangs.
@@ -63,6 +66,8 @@ class KeyGate:
         self._escape: asyncio.Task[None] | None = None
         #: What draws the effects of the keys, once no key waits.
         self._draw: Callable[[], None] | None = None
+        #: The screen that was drawn since it was opened, by its id.
+        self._drawn = 0
 
     @property
     def idle(self) -> bool:
@@ -115,7 +120,7 @@ class KeyGate:
         loop = asyncio.get_running_loop()
         try:
             # Wait for the effects of the previous key or of the mouse.
-            await self._settled()
+            await self._settled_or_stale()
             drawn = loop.time()
             while self.app.is_running and (self._waiting or self._draw is not None):
                 if self._draw is not None and (not self._waiting or loop.time() - drawn > DRAWS):
@@ -124,7 +129,7 @@ class KeyGate:
                 else:
                     self._since = loop.time()
                     await self._deliver(self._waiting.popleft())
-                await self._settled()
+                await self._settled_or_stale()
         except Exception as error:
             self.app._handle_exception(error)
 
@@ -135,11 +140,39 @@ class KeyGate:
         while quiet < QUIET and self.app.is_running:
             if await self._round():
                 quiet = 0
-            elif self._busy() or (self._reading() and loop.time() - since < READING):
+            elif self._busy() or (self._unready() and loop.time() - since < READING):
                 quiet = 0
                 await asyncio.sleep(0.005)
             else:
                 quiet += 1
+
+    async def _settled_or_stale(self) -> None:
+        """Waits for the effects of a key, and drops those that would go to a dialog which came late."""
+        shown = self.app.screen if self.app.is_running else None
+        await self._settled()
+        late = asyncio.get_running_loop().time() - self._since > STALE
+        if not (late and self._waiting and self.app.is_running):
+            return
+        screen = self.app.screen
+        if isinstance(screen, ModalScreen) and screen is not shown:
+            self._waiting.clear()
+            text = "What was typed before this opened is dropped: Redis was slow to answer."
+            self.app.notify(text, severity="warning", markup=False)
+
+    def _unready(self) -> bool:
+        """Whether the topmost screen reads, or will be divided anew: a page has as many rows as fit then.
+
+        A screen that was opened is drawn once. Later drawings are not waited for: one takes longer than all
+        else that a key does.
+        """
+        if not self.app.is_running:
+            return False
+        screen = self.app.screen
+        if self._reading() or screen._layout_required or screen._callbacks:
+            return True
+        if self._drawn != id(screen) and not screen._dirty_widgets:
+            self._drawn = id(screen)
+        return self._drawn != id(screen)
 
     def _at_work(self) -> list[MessagePump]:
         """The message pumps that a key can reach and that have not handled all their messages: of the app,

@@ -68,6 +68,11 @@ class TenantRow:
         return [queue for queue, one in self.now.items() if one.paused]
 
     @property
+    def free(self) -> list[str]:
+        """The queues in which it is not held, of one that is held in others."""
+        return [queue for queue, one in self.now.items() if not one.paused] if self.held else []
+
+    @property
     def busiest(self) -> tuple[str, State] | None:
         """Where most of its jobs are: the queue, and the state to look at; None if it has none."""
         states = (State.WAITING, State.FAILED, State.ACTIVE, State.DELAYED)

@@ -238,11 +238,12 @@ class Report(Protocol):
 
 
 class Working(ModalScreen[None]):
-    """Runs an act on many jobs with a progress bar; Esc cancels. Esc and Enter close its report."""
+    """Runs an act on many jobs with a progress bar; Esc cancels. Esc and Enter close its report, u undoes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Cancel"),
         Binding("enter", "close", "Close"),
+        Binding("u", "undo", "Undo"),
     ]
 
     def __init__(
@@ -302,6 +303,12 @@ class Working(ModalScreen[None]):
         """Closes the report; never cancels, because Enter may be pressed twice after a typed count."""
         if self.finished:
             self.dismiss(None)
+
+    def action_undo(self) -> None:
+        """Undoes what the report tells of, if it says so."""
+        if self.finished and session_of(self).undoable()[0]:
+            self.dismiss(None)
+            self.app.call_later(session_of(self).perform, "undo")
 
     def on_button_pressed(self) -> None:
         self.action_leave()

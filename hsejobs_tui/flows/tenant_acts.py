@@ -15,14 +15,16 @@ from hsejobs_tui.session.session import Session
 
 
 async def hold(session: Session, row: TenantRow) -> bool:
-    """Lets a tenant go where it is held, or else holds it in all queues of the row; whether it tried.
+    """Holds a tenant in all queues of the row, or lets it go if it is held in all; whether it tried.
 
     There is no question, as nothing is lost: its jobs stay where they are, and the same key undoes it.
     """
     if (owner := _owner(session, row)) is None:
         return False
-    queues = row.held or list(row.now)
-    await set_held(session, owner, {queue: row.now[queue] for queue in queues}, held=not row.held)
+    # Who holds a tenant that is held in one queue wants it to stop, not to go on there.
+    hold = bool(row.free) or not row.held
+    queues = row.free or list(row.now)
+    await set_held(session, owner, {queue: row.now[queue] for queue in queues}, held=hold)
     return True
 
 

@@ -97,6 +97,8 @@ class View(Screen[None]):
 
         ``work``: called when the worker begins, which one that is cancelled before never does.
         """
+        # Textual ends the app otherwise: the error is shown, as `on_worker_state_changed` has it.
+        options.setdefault("exit_on_error", False)
         return super().run_worker(partial(self._while_open, work), *args, **options)
 
     async def _while_open(self, work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:

@@ -130,7 +130,7 @@ class Finding(OneQueue):
             self.leave_search()
             self.session.poll_soon()
             return
-        self.run_worker(partial(self._search, self._searching), name="search", exit_on_error=False)
+        self.run_worker(partial(self._search, self._searching), name="search")
 
     async def _search(self, number: int) -> None:
         try:
@@ -220,7 +220,9 @@ class Finding(OneQueue):
             return
         hits = self.hits
         name = self.state or "jobs"
-        words = Text(f" /{safe(self.query_text, 40)}  ", "bold")
+        # What it found has the rest of the line.
+        room = max(40, self.size.width - 50)
+        words = Text(f" /{safe(self.query_text, room)}  ", "bold")
         if hits is None or (self._interrupted and not hits.done):
             self.set_text("found", words.append(self.session.unread, "bold warn"))
             return

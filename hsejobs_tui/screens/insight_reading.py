@@ -91,7 +91,7 @@ class InsightReading(View):
         late = session.window.end is None and session.now() >= self._next_load
         if (self._loaded != self._wanted or late) and not self._load_busy:
             self._load_busy = True
-            self.run_worker(self._load, name="window", exit_on_error=False)
+            self.run_worker(self._load, name="window")
             return
         if not self.state.known and not self._part_busy and session.now() >= self._retry_at:
             self._read_part()
@@ -123,7 +123,7 @@ class InsightReading(View):
         """Starts to read the chosen part's own steps, with their times."""
         if self.state.window is not None and self.state.only is not None:
             self._part_busy = True
-            self.run_worker(self._load_part, name="part", exclusive=True, exit_on_error=False)
+            self.run_worker(self._load_part, name="part", exclusive=True)
 
     async def _load_part(self) -> None:
         state, source, window = self.state, self.session.source, self.state.window
@@ -183,7 +183,7 @@ class InsightReading(View):
         due = self._found != self._of and (other or now >= self._next_find)
         if self.state.known and due and now >= self._retry_at and not self._find_busy:
             self._find_busy = True
-            self.run_worker(self._find, name="focus", exit_on_error=False)
+            self.run_worker(self._find, name="focus")
 
     async def _find(self) -> None:
         session, wanted, about, began = self.session, self._of, self._about, self.session.now()

@@ -105,7 +105,7 @@ class Marking(Finding):
             return
         states = ACTS[name].states if self.state is None else (self.state,)
         hits = self._counting = Hits(self.queue, states[0])
-        self.run_worker(partial(self._count, hits, states), name="count", exit_on_error=False)
+        self.run_worker(partial(self._count, hits, states), name="count")
         which = f"matching {safe(self.query_text, 60)}" if self.query_text else ""
         try:
             where = self.query_text or ""

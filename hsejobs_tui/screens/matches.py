@@ -104,7 +104,7 @@ class Matches(View):
         session = self.session
         if not self._find_busy and session.now() >= self._due:
             self._find_busy = True
-            self.run_worker(self._search, name="search", exit_on_error=False)
+            self.run_worker(self._search, name="search")
 
     async def _search(self) -> None:
         session, source = self.session, self.session.source

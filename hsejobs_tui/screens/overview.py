@@ -323,8 +323,8 @@ class Overview(OneQueue):
     # -- commands
 
     def searched(self) -> str | None:
-        """The queue under the cursor."""
-        return self.queue
+        """The queue under the cursor; on the line of the quiet ones, the first."""
+        return self.queue or super().searched()
 
     @property
     def busy(self) -> str | None:

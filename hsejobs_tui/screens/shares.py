@@ -35,7 +35,7 @@ class Shares(Marking):
         if self._past_of[0] == of and now - self._past_of[1] < AGAIN:
             return
         self._past_of = (of, now)
-        self.run_worker(self._read_past, name="past", group="past", exit_on_error=False)
+        self.run_worker(self._read_past, name="past", group="past")
 
     async def _read_past(self) -> None:
         session = self.session

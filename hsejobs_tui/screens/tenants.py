@@ -94,7 +94,7 @@ class Tenants(View):
         late = session.now() >= self._next
         if (self._loaded != self._wanted or late) and not self._load_busy:
             self._load_busy = True
-            self.run_worker(self._load, name="tenants", exit_on_error=False)
+            self.run_worker(self._load, name="tenants")
 
     async def _load(self) -> None:
         session, wanted, began = self.session, self._wanted, self.session.now()
@@ -153,7 +153,7 @@ class Tenants(View):
         if flood is not None:
             text.append(f"   {safe(flood.key, 40)} floods: {_why(flood)}", "bold fail")
             if flood.held:
-                text.append(", held", "bold warn")
+                text.append(f", {_held_in(flood)}", "bold warn")
         elif found.rows:
             text.append("   no one floods", "ok")
         return text
@@ -173,7 +173,8 @@ class Tenants(View):
             text.append(f"{one.waiting:,} waiting, {one.active:,} running  ")
         if row.held:
             text.append(f"HELD{_held_by(row, self.session.redis_now)} in ", "bold warn")
-            text.append(f"{', '.join(row.held)}: H lets it go", "bold warn")
+            then = f"H holds it in {', '.join(row.free)}, too" if row.free else "H lets it go"
+            text.append(f"{', '.join(row.held)}: {then}", "bold warn")
         elif self.session.has("tenant_hold") and row.organization_id is not None:
             text.append("H holds it: what runs finishes, nothing of it starts", "dim")
         return text
@@ -186,7 +187,7 @@ class Tenants(View):
         mark = Text(pause if held else "!!" if one.floods else "", style)
         name = Text(safe(one.key, 100) or "(no organization)", style)
         if held:
-            name.append(" held", "bold warn")
+            name.append(f" {_held_in(one)}", "bold warn")
         share = Text(f"{percent(one.share):>5} ")
         share.append(bar(one.share, 1, 11 if wide else 5, ascii_only=plain), "run")
         until = min(found.end, self.session.redis_now)
@@ -258,7 +259,7 @@ class Tenants(View):
         self.do_tenant_jobs()
 
     async def do_tenant_hold(self) -> None:
-        """Holds the tenant in the queues shown, or lets it go where it is held."""
+        """Holds the tenant in the queues shown, or lets it go if it is held in all of them."""
         from hsejobs_tui.flows import tenant_acts
 
         if self.row is not None and await tenant_acts.hold(self.session, self.row):
@@ -281,6 +282,11 @@ def _why(row: TenantRow) -> str:
     if row.waiting_share >= row.added_share and row.count("waiting"):
         return f"{percent(row.waiting_share)} of what waits ({row.count('waiting'):,})"
     return f"{percent(row.added_share)} of what was added ({row.total.added:,})"
+
+
+def _held_in(row: TenantRow) -> str:
+    """``held``, or in how many of its queues."""
+    return f"held in {len(row.held)} of {len(row.now)}" if row.free else "held"
 
 
 def _held_by(row: TenantRow, now: int) -> str:

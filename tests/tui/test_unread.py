@@ -15,6 +15,7 @@ from hsejobs.model import State
 from hsejobs_tui.core.time_window import TimeWindow
 from hsejobs_tui.router import CLASSES
 from hsejobs_tui.screens.base import View
+from hsejobs_tui.screens.failures import Failures
 from hsejobs_tui.screens.insight import Insight
 from hsejobs_tui.screens.queue import QueueView
 from hsejobs_tui.screens.workers import Workers
@@ -199,3 +200,36 @@ async def test_the_choice_of_a_part_shows_no_figure_before_it_is_read(
         await shows(pilot, "by queue")
         [listed] = re.findall(r"by queue[^\n]*\n\W*(\S+)", text_of(app))
         assert listed == "reading"
+
+
+def running(app: Any) -> list[str]:
+    """The reads that a key has begun and that go on."""
+    names = ("sample", "peek", "part")
+    return [one.name for one in app.workers if one.name in names and not one.is_finished]
+
+
+async def test_a_key_that_moves_does_no_harm_without_redis(
+    stage: Stage, redis_server: Server
+) -> None:
+    """What it would read of the row below is not read, and the app goes on."""
+    for n, text in enumerate(("It broke.", "KeyError: other", "Something third")):
+        stage.fail(f"job-{n}", text)
+    app = stage.app()
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await shows(pilot, "1 queue")
+        await pilot.press("2")
+        await until(pilot, lambda: isinstance(app.screen, Failures) and loaded(app), "the groups")
+        view = app.screen
+        assert isinstance(view, Failures)
+        await until(pilot, lambda: view.sample is not None, "the newest job of the first")
+        await settle(pilot)
+        redis_server.freeze()
+        try:
+            await until(pilot, lambda: app.session.outage is not None, "the outage")
+            await pilot.press("down")
+            await until(pilot, lambda: bool(running(app)) or app._exception is not None, "a read")
+            await until(pilot, lambda: not running(app), "its end")
+            assert app._exception is None
+        finally:
+            redis_server.thaw()
+        await until(pilot, lambda: app.session.outage is None, "the end of the outage")
