@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textual.worker import Worker
+
 from hsejobs.control.findings import Findings, SpanJobs
 from hsejobs.errors import JobsError, RedisUnavailable
 from hsejobs_tui.core import insight, insight_view
@@ -35,7 +37,9 @@ class InsightReading(View):
         nothing: object = None
         self._loaded = self._found = nothing
         self._findings_about = self._jobs_about = nothing
-        self._load_busy = self._find_busy = self._part_busy = False
+        self._load_busy = self._find_busy = False
+        #: The newest read of the part. It cancels those before it, which end while it runs.
+        self._part_read: Worker[object] | None = None
         self._next_load = self._next_find = self._retry_at = 0.0
 
     @property
@@ -93,7 +97,8 @@ class InsightReading(View):
             self._load_busy = True
             self.run_worker(self._load, name="window")
             return
-        if not self.state.known and not self._part_busy and session.now() >= self._retry_at:
+        reads = self._part_read is not None and not self._part_read.is_finished
+        if not self.state.known and not reads and session.now() >= self._retry_at:
             self._read_part()
         self._read_focus()
 
@@ -122,8 +127,10 @@ class InsightReading(View):
     def _read_part(self) -> None:
         """Starts to read the chosen part's own steps, with their times."""
         if self.state.window is not None and self.state.only is not None:
-            self._part_busy = True
-            self.run_worker(self._load_part, name="part", exclusive=True)
+            # In a group of its own: the reads of the window and of the focus are not cancelled with it.
+            self._part_read = self.run_worker(
+                self._load_part, name="part", group="part", exclusive=True
+            )
 
     async def _load_part(self) -> None:
         state, source, window = self.state, self.session.source, self.state.window
@@ -137,8 +144,6 @@ class InsightReading(View):
         except JobsError as error:
             self._failed(error)
             return
-        finally:
-            self._part_busy = False
         if only == state.only and self.is_mounted:
             state.steps, self._unanswered = steps, False
             state.show(state.window or window, self._frame.cells)

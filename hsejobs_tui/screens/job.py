@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Static
+from textual.worker import Worker
 
 from hsejobs.control.act_table import ACTS
 from hsejobs.errors import JobNotFound, JobsError
@@ -55,6 +56,7 @@ class JobView(View):
         self._result: object = None
         #: What each part shows, and what its height depends on, by the id of its widget.
         self._shown: dict[str, tuple[object, object]] = {}
+        self._family: Worker[object] | None = None
         self._family_at = float("-inf")
 
     def body(self) -> ComposeResult:
@@ -147,9 +149,12 @@ class JobView(View):
         if await self._draw_if_changed() and self.following:
             self.do_bottom()
         session = self.session
-        if session.now() - self._family_at > AGAIN:
+        # A read that takes longer than that is not begun again each time.
+        reads = self._family is not None and not self._family.is_finished
+        if not reads and session.now() - self._family_at > AGAIN:
             self._family_at = session.now()
-            self.run_worker(self._read_family, name="family", group="family", exclusive=True)
+            work, name = self._read_family, "family"
+            self._family = self.run_worker(work, name=name, group=name, exclusive=True)
 
     async def _read_family(self) -> None:
         """Reads what is around the job: its family, and the jobs before and after it in its state."""
@@ -259,6 +264,7 @@ class JobView(View):
             Static(id="around", markup=False),
         )
         self._family_at = float("-inf")
+        self._family = None
 
     async def on_resize(self) -> None:
         """Draws again, because the columns depend on the width."""
