@@ -62,8 +62,19 @@ def _about(server: Server, rule: str) -> str:
             " Next: CONFIG SET maxmemory-policy noeviction, and the same in its configuration;"
             " `hsejobs verify` finds what is damaged already."
         )
+    clean = "choose a queue, and remove its ended jobs with c, at age 0s if need be."
+    if not server.maxmemory:
+        return (
+            "The limit is gone: maxmemory is 0, and Redis takes what memory the host has."
+            f" If that runs short, {clean}"
+        )
+    if server.policy in ("", "noeviction"):
+        full, first = "refuses new jobs; those that it has stay, and run", ""
+    else:
+        full = f"evicts keys, jobs among them: maxmemory-policy is {server.policy}"
+        first = "CONFIG SET maxmemory-policy noeviction; "
+    more = max(1, 2 * server.maxmemory // 1_000_000)
     return (
-        "When it is full, it refuses new jobs; those that it has stay, and run."
-        f" Next: CONFIG SET maxmemory {max(1, 2 * server.maxmemory // 1_000_000)}mb or more;"
-        " or choose a queue, and remove its ended jobs with c, at age 0s if need be."
+        f"When it is full, it {full}. Next: {first}"
+        f"if the host has the memory, CONFIG SET maxmemory {more}mb; or {clean}"
     )

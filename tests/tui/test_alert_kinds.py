@@ -112,6 +112,45 @@ async def test_a_full_redis_says_why_what_next_and_where(
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("policy", "limited", "words", "never"),
+    [
+        ("noeviction", True, ["refuses new jobs", "if the host has", "CONFIG SET"], "evicts"),
+        ("noeviction", False, ["The limit is gone", "maxmemory is 0"], "CONFIG SET"),
+        ("allkeys-lru", True, ["evicts keys", "jobs among them", "noeviction"], "refuses"),
+        ("allkeys-lru", False, ["The limit is gone", "maxmemory is 0"], "CONFIG SET"),
+    ],
+)
+async def test_the_advice_about_memory_is_of_the_limit_and_policy_that_redis_has(
+    stage: Stage,
+    redis_client: redis.Redis,
+    monkeypatch: pytest.MonkeyPatch,
+    policy: str,
+    limited: bool,
+    words: list[str],
+    never: str,
+) -> None:
+    stage.fail("job-9")
+    limit = 10 * int(redis_client.info("memory")["used_memory"]) if limited else 0
+    redis_client.config_set("maxmemory", limit)
+    redis_client.config_set("maxmemory-policy", policy)
+    try:
+        app = stage.app()
+        async with app.run_test(size=(120, 36), notifications=True) as pilot:
+            await shows(pilot, "mail")
+            one = Alert("ended", "memory", "redis", "it used its memory", "", 1_000, 2_000)
+            await on_alert(pilot, monkeypatch, one)
+            await pilot.press("enter")
+            await shows(pilot, "all queues", *words)
+            assert never not in text_of(app)
+            # The end of the text is not cut off.
+            await shows(pilot, "if need be.")
+    finally:
+        redis_client.config_set("maxmemory", 0)
+        redis_client.config_set("maxmemory-policy", "noeviction")
+
+
+@pytest.mark.anyio
 async def test_enter_on_a_consumer_that_runs_nothing_opens_its_queue(stage: Stage) -> None:
     beat(stage)
     app = stage.app()
