@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hsejobs.model import JobRecord
 
 _PARTS = (
     # Anchored and possessive, so that a long word without an @ is scanned only once.
@@ -21,3 +25,8 @@ def normalized(error: str) -> str:
     for pattern, name in _PARTS:
         line = pattern.sub(name, line)
     return line[:300] or "(no text)"
+
+
+def group_of(job: JobRecord) -> str:
+    """The group that the history counts the job's last error in: ``code text``, with its code even if ''."""
+    return f"{job.code or ''} {normalized(job.failed_reason or '')}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from hsejobs.control import history, views
 from hsejobs.control.actors import Actor
-from hsejobs.error_groups import normalized
+from hsejobs.error_groups import group_of
 from hsejobs.model import JobRecord, State, iso_time
 from hsejobs.store.client import RedisClient
 from hsejobs.store.history import Range
@@ -279,11 +279,6 @@ class Finder:
         return reader.page(
             queue, state, limit=limit, organization_id=org, payload_bytes=0, errors=1
         ).jobs
-
-
-def group_of(job: JobRecord) -> str:
-    """The group that the job's last error is counted in: its code and what it has in common with others."""
-    return f"{job.code or 'error'} {normalized(job.failed_reason or '')}"
 
 
 def time_of(job: JobRecord, *, waiting: bool) -> int | None:

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from hsejobs.control import audit, history
 from hsejobs.control.actors import Actor
-from hsejobs.control.findings import Chosen, Finder, Findings, group_of
+from hsejobs.control.findings import Chosen, Finder, Findings
 from hsejobs.control.incident_chart import picture
 from hsejobs.control.incident_page import Facts, page
+from hsejobs.error_groups import group_of
 from hsejobs.errors import InvalidOption
 from hsejobs.model import State, iso_time
 from hsejobs.store.client import RedisClient

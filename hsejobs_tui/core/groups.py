@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from hsejobs.error_groups import normalized
+from hsejobs.error_groups import group_of
 from hsejobs.model import JobRecord
 from hsejobs.store.write import Seen
 from hsejobs_tui.core.view import kind
@@ -22,7 +22,8 @@ NEWEST = 30
 class Group:
     """Failed jobs of a queue with the same code and normalized error. Times in ms.
 
-    ``code``: the job's error code, or the class of its exception; ``raw``: its code in either case.
+    ``code``: the job's error code, or the class of its exception; ``raw``: its code in either case,
+    as the history has it.
     """
 
     queue: str
@@ -74,7 +75,6 @@ class Group:
 def gather(groups: dict[str, Group], jobs: list[JobRecord]) -> None:
     """Adds failed jobs to their groups in ``groups``."""
     for job in jobs:
-        code = job.code or (job.errors[-1].get("code") if job.errors else None)
-        text = normalized(job.failed_reason or "")
-        group = Group(job.queue, kind(job), text, str(code or "error"))
+        raw, _, text = group_of(job).partition(" ")
+        group = Group(job.queue, kind(job), text, raw)
         groups.setdefault(group.key, group).add(job)

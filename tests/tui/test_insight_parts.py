@@ -11,6 +11,7 @@ import pytest
 
 from hsejobs import codec
 from hsejobs.control.findings import Chosen, Finder
+from hsejobs.model import State, iso_time
 from hsejobs.store import registry
 from hsejobs.store.minutes import Minute
 from hsejobs.store.periods import By, Period
@@ -18,6 +19,8 @@ from hsejobs.store.registry import QueueInfo
 from hsejobs.store.work import WorkerStore
 from hsejobs.store.write import NewJob
 from hsejobs_tui.core.acting import actor_of
+from hsejobs_tui.core.failures import name_of
+from hsejobs_tui.core.groups import Group, gather
 from hsejobs_tui.screens.insight import Insight
 from hsejobs_tui.screens.queue import QueueView
 from hsejobs_tui.session.places import InsightPlace
@@ -25,6 +28,7 @@ from tests.support.waiting import redis_ms
 from tests.tui import past
 from tests.tui.conftest import Stage
 from tests.tui.driving import settle, shows, text_of, until
+from tests.tui.failed_past import fail
 
 MINUTE = 60_000
 ALPHA, BETA = "alpha broke", "beta broke"
@@ -232,3 +236,23 @@ def test_what_jobs_tell_says_whether_it_is_all(both: Both, monkeypatch: pytest.M
     monkeypatch.setattr("hsejobs.control.findings.READ_OF_EACH", 2)
     found = finder.jobs(*span, waiting=True, only=Chosen(By.ORG, "org-beta"))
     assert (found.ended, found.whole) == (2, False)
+
+
+@pytest.mark.parametrize("code", ["", "error", "timeout"])
+def test_a_group_of_errors_has_one_name_in_the_history_and_in_its_jobs(
+    stage: Stage, code: str
+) -> None:
+    fail(stage, "job-1", "multi", code=code)
+    source = stage.app().session.source
+    end = redis_ms(stage.redis) + MINUTE
+    times: dict[str, Any] = {"start": iso_time(end - 60 * MINUTE), "end": iso_time(end)}
+    series = source.history(["mail"], by=By.ERROR.value, marks=False, **times).series
+    (name,) = (one.name for one in series if one.name)
+    found = source.span_jobs(
+        ["mail"], end - 60 * MINUTE, end, waiting=False, only=Chosen(By.ERROR, name)
+    )
+    assert found.errors == {name: 1} == {f"{code} multi": 1}
+    gathered: dict[str, Group] = {}
+    gather(gathered, stage.reader.page("mail", State.FAILED, limit=9, errors=1).jobs)
+    (group,) = gathered.values()
+    assert name_of(group) == ("mail", code, "multi")
