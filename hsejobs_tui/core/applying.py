@@ -34,16 +34,18 @@ def states_text(states: Iterable[State], word: str = "or") -> str:
     return f" {word} ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
 
 
-def misfit(act: str, states: Sequence[State], may: Callable[[str], bool]) -> str:
-    """Why the act changes no job in these states, and which acts do; '' if there are none or it changes some.
+def misfit(act: str, states: Sequence[State | None], may: Callable[[str], bool]) -> str:
+    """Why the act changes no job in these states, and which acts do; '' if there are none or it may.
 
+    ``states``: None for one that is not known, which may fit, as in `split`.
     ``may``: whether the session has a command.
     """
     allowed = ACTS[act].states
-    if not states or any(one in allowed for one in states):
+    known = {one for one in states if one is not None}
+    if not states or None in states or any(one in allowed for one in known):
         return ""
-    those = states_text(states)
+    those = states_text(known)
     text = f"Only {states_text(allowed, 'and')} jobs can be {ACTS[act].past}, not {those} ones"
-    found = [one for one in _OTHERS if may(one) and set(states) <= set(ACTS[one].states)]
+    found = [one for one in _OTHERS if may(one) and known <= set(ACTS[one].states)]
     others = [f"{keys_shown(by_id(one)).partition(' ')[0]} {by_id(one).title}" for one in found]
     return f"{text}: here {', '.join(others)}." if others else f"{text}."

@@ -67,10 +67,9 @@ class Marking(Finding):
         if why or not on_jobs:
             return why
         if rows.all_marked:
-            states = [self.state] if self.state else []
+            states: list[State | None] = [self.state]
         else:
-            known = [applying.state_of(one) for one in self._targets()]
-            states = [one for one in known if one is not None]
+            states = [applying.state_of(one) for one in self._targets()]
         return applying.misfit(command.id, states, self.session.has)
 
     def _targets(self) -> list[Seen]:

@@ -16,7 +16,8 @@ from hsejobs.store.circuits import Circuits
 from hsejobs.store.registry import QueueInfo
 from hsejobs.store.work import Done
 from hsejobs_tui.app import JobsApp
-from hsejobs_tui.core.commands import COMMANDS, for_scope
+from hsejobs_tui.core.applying import split
+from hsejobs_tui.core.commands import COMMANDS, by_id, for_scope
 from hsejobs_tui.dialogs.counting import Counted
 from hsejobs_tui.dialogs.questions import Confirm
 from hsejobs_tui.screens.alerts import Alerts
@@ -174,6 +175,22 @@ async def test_a_selection_of_several_states_acts_on_those_it_can(stage: Stage) 
         await pilot.press("r")
         await until(pilot, lambda: stage.counts()["waiting"] == 1, "the retry")
         assert stage.counts()["delayed"] == 1
+
+
+async def test_a_job_whose_state_is_not_known_may_fit(stage: Stage) -> None:
+    stage.fail("failed")
+    app = stage.app()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await opened(pilot, screen := QueueView("mail", State.FAILED))
+        await pilot.press("space")
+        ((key, version),) = screen._targets()
+        assert "can be promoted, not failed ones" in screen.lacking(by_id("promote"))
+        # A row that was marked before its job was read.
+        screen.rows.mark({key, "unread"})
+        known, unread = (key, version), ("unread", "")
+        assert screen._targets() == [known, unread]
+        assert split("promote", screen._targets()) == ([unread], [known])
+        assert screen.lacking(by_id("promote")) == ""
 
 
 async def test_all_of_a_list_that_became_empty_are_not_those_that_come_later(stage: Stage) -> None:
