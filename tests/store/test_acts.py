@@ -17,6 +17,7 @@ from hsejobs.store.circuits import Circuits
 from hsejobs.store.client import RedisClient
 from hsejobs.store.pages import PAGE_BYTES, make_cursor
 from hsejobs.store.read import JobReader, percentile
+from hsejobs.store.registry import note_start
 from hsejobs.store.work import Done, Swept, WorkerStore
 from hsejobs.store.write import JobWriter, NewJob
 from tests.support.server import Server
@@ -273,6 +274,11 @@ def test_clean_drain_obliterate(store: Store, redis_client: redis.Redis) -> None
     assert store.claim() == []
     store.writer.resume("q")
     store.claim()
+    # A queue made again under the name has had no consumer yet.
+    note_start(store.redis, "t", ["q"])
+    store.work.heartbeat("w:1:x", b"{}", 60_000)
+    store.work.heartbeat("w:1:x", b"", 60_000)
+    assert redis_client.exists("t:{q}:lastseen", "t:{q}:starting") == 2
     assert store.writer.obliterate("q", force=True) == 1
     found = [str(key, "ascii") for key in redis_client.scan_iter("t:{q}:*")]
     # The history and the counters that are not in it yet stay.

@@ -55,6 +55,8 @@ _EXPIRE = (
     "latest",
     "orgswalk",
     "worker",
+    "lastseen",
+    "starting",
     "order",
     "counter",
     "members",

@@ -85,7 +85,7 @@ if everything then
     redis.call('UNLINK', base .. K.seq, base .. K.bell, base .. K.events,
       base .. K.revoked, base .. K.ended, base .. K.cancels, base .. K.sentback, base .. K.slots, base .. K.lastruns, base .. K.lastends,
       base .. K.unowned, base .. K.turns, base .. K.rested, base .. K.parked, base .. K.keyparked, base .. K.starts,
-      base .. K.orgs, base .. K.orgswalk, base .. K.tenants)
+      base .. K.orgs, base .. K.orgswalk, base .. K.tenants, base .. K.lastseen, base .. K.starting)
     local held = redis.call('HGETALL', base .. K.tasks)
     for i = 1, #held, 2 do redis.call('UNLINK', base .. K.taskwaits .. held[i]) end
     redis.call('UNLINK', base .. K.tasks)
