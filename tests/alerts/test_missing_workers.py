@@ -102,6 +102,26 @@ def test_a_program_that_ends_at_each_start_hides_nothing(backlog: Backlog) -> No
     assert backlog.alerts() == {}
 
 
+def test_a_start_beside_live_consumers_excuses_no_stalled_job(backlog: Backlog) -> None:
+    backlog.scene.workers(1)
+    # Each program of a rolling deploy notes its start, and so does one that ends at once.
+    for _ in range(2):
+        assert "stalled" in backlog.alerts()
+        backlog.starts()
+        assert "stalled" in backlog.alerts()
+        backlog.scene.workers(1)
+
+
+def test_the_first_consumers_get_time_to_take_the_jobs_over(backlog: Backlog) -> None:
+    backlog.note("lastseen", 480)
+    backlog.starts()
+    backlog.scene.workers(1)
+    assert "stalled" not in backlog.alerts(), "they have not swept yet"
+    backlog.note("starting", 1)
+    backlog.starts()
+    assert "stalled" in backlog.alerts()
+
+
 def test_a_first_start_with_jobs_that_were_added_before(backlog: Backlog) -> None:
     backlog.client.delete(keys.of(backlog.base, "lastseen"))
     assert "no_worker" in backlog.alerts()
