@@ -1,12 +1,14 @@
 """A program that has done its work ends in time, whatever its application does at exit.
 
-An application may have a handler at exit that never returns: ``multiprocessing.Pool`` waits forever if a
-signal to the whole group, as ``timeout`` and systemd send it, ended its processes. No job is held by then.
+An application may have a thread or a handler at exit that never ends: ``multiprocessing.Pool`` waits
+forever if a signal to the whole group, as ``timeout`` and systemd send it, ended its processes. No job is
+held by then.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import sys
 import threading
@@ -17,12 +19,13 @@ SECONDS = 5.0
 
 
 def leave_in_time(status: int) -> None:
-    """From the first handler at exit on, gives this process SECONDS; then ends it with ``status``."""
+    """Gives this process SECONDS from when Python begins to exit; then ends it with ``status``."""
     exits = threading.Event()
     # Python starts no thread at its exit.
     threading.Thread(target=_leave, args=(exits, status), name="leaving", daemon=True).start()
-    # The handler that is registered last is called first.
-    atexit.register(exits.set)
+    # Python waits for executors and threads before it calls the handlers at exit. This register, which is
+    # that of executors, comes before all; without it, the time begins later. The last one is called first.
+    getattr(threading, "_register_atexit", atexit.register)(exits.set)
 
 
 def _leave(exits: threading.Event, status: int) -> None:
@@ -31,6 +34,9 @@ def _leave(exits: threading.Event, status: int) -> None:
     text = f"what the application does at exit took longer than {SECONDS:.0f} s: ended without it\n"
     try:
         sys.stderr.write(text)
-        sys.stderr.flush()
+        # Python would write what a command has printed after all that.
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
     finally:
         os._exit(status)

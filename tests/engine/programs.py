@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,14 @@ if seconds := os.environ.get("HELPER_SECONDS"):
     #: A process that the application starts for itself.
     HELPER = subprocess.Popen(["/bin/sleep", seconds])
 
-if "AT_EXIT" in os.environ:
-    #: Its process holds a lock while it waits, and waits always: one that is killed never gives it back.
-    POOL = multiprocessing.Pool(1)
+match os.environ.get("AT_EXIT"):
+    case "pool":
+        #: Its process holds a lock while it waits, and waits always: one that is killed never gives it back.
+        POOL = multiprocessing.Pool(1)
+    case "thread":
+        threading.Thread(target=threading.Event().wait).start()
+    case "executor":
+        concurrent.futures.ThreadPoolExecutor(1).submit(threading.Event().wait)
 
 
 def _square(n: int) -> int:

@@ -176,11 +176,15 @@ def test_a_stopped_consumer_of_threads_ends_what_its_jobs_started(
     assert len(started_here(trial)) == 1
 
 
+@pytest.mark.parametrize("what", ["pool", "thread", "executor"])
 def test_what_an_application_does_at_exit_does_not_keep_a_stopped_consumer(
-    consumer: Start, trial: Path
+    consumer: Start, trial: Path, what: str
 ) -> None:
-    """A pool of the application waits forever for a process that the signal to all has ended, too."""
-    one = consumer("-w", "1", place=PLACE, fork=False, AT_EXIT="pool")
+    """A pool of the application waits forever for a process that the signal to all has ended, too.
+
+    Python waits for threads, and for those of executors, before it calls any handler at exit.
+    """
+    one = consumer("-w", "1", place=PLACE, fork=False, AT_EXIT=what)
     assert programs.shell.add({"seconds": 0}).wait(20) is not None
     os.killpg(one.process.pid, signal.SIGTERM)
     assert one.process.wait(30) == 0
