@@ -125,8 +125,8 @@ def _slots(client: RedisClient, prefix: str, names: Sequence[str]) -> list[Sampl
     found: list[Sample] = []
     for name, (_, *rows) in zip(names, replies, strict=True):
         records = [json.loads(text) for text in rows[::2]]
-        busy = sum(slot is not None for one in records for slot in one.get("slots", ()))
-        every = sum(one.get("concurrency", 0) for one in records)
+        busy = sum(slot is not None for one in records for slot in one.get("slots") or ())
+        every = sum(int(one.get("concurrency") or 0) for one in records)
         for state, n in (("busy", busy), ("free", max(0, every - busy))):
             found.append(("", {"queue": name, "state": state}, n))
     return found

@@ -91,9 +91,9 @@ def slots(seen: Snapshot, stats: QueueStats) -> tuple[int, int]:
     every = 0
     for one in seen.workers.get(stats.name, ()):
         if int(one.get("heartbeatAge", 0)) <= DEAD:
-            taken = sum(slot is not None for slot in one.get("slots", ()))
+            taken = sum(slot is not None for slot in one.get("slots") or ())
             awake = one.get("state", "running") == "running"
-            every += int(one.get("concurrency", 0)) if awake else taken
+            every += int(one.get("concurrency") or 0) if awake else taken
     return min(max(0, stats.active - seen.stalled.get(stats.name, 0)), every), every
 
 
@@ -131,7 +131,7 @@ def _slow(seen: Snapshot, stats: QueueStats, past: Past | None) -> Slow | None:
         int(slot.get("runningFor") or 0)
         for one in seen.workers.get(stats.name, ())
         if int(str(one.get("heartbeatAge", 0))) <= DEAD
-        for slot in one.get("slots", ())
+        for slot in one.get("slots") or ()
         if slot
     ]
     if max(ran, default=0) < HANGS or past is None:
@@ -245,7 +245,7 @@ def _filler(source: LiveSource, seen: Snapshot, queue: str) -> Filler | None:
     busy, every = slots(seen, stats)
     if not every or busy < every:
         return None
-    taken = [slot for one in workers for slot in one.get("slots", ()) if slot is not None]
+    taken = [slot for one in workers for slot in one.get("slots") or () if slot is not None]
     ids = [str(slot["job"]) for slot in taken[:MOST_SLOTS]]
     jobs = [job for job in source.jobs(queue, ids) if job is not None]
     tasks = Counter(job.name for job in jobs)

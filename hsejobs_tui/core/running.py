@@ -43,7 +43,7 @@ def read(source: LiveSource, seen: Snapshot) -> list[Running]:
         (queue, slot["job"]): (worker, at)
         for queue, workers in seen.workers.items()
         for worker in workers
-        for at, slot in enumerate(worker.get("slots", ()), 1)
+        for at, slot in enumerate(worker.get("slots") or (), 1)
         if slot
     }
     wanted = {
@@ -62,7 +62,7 @@ def read(source: LiveSource, seen: Snapshot) -> list[Running]:
 
 def _oldest(workers: Sequence[Mapping[str, Any]]) -> list[str]:
     """The ids of the jobs that the consumers of a queue have run for longest."""
-    slots = [slot for worker in workers for slot in worker.get("slots", ()) if slot]
+    slots = [slot for worker in workers for slot in worker.get("slots") or () if slot]
     slots.sort(key=lambda slot: -int(slot.get("runningFor") or 0))
     return [str(slot["job"]) for slot in slots[:READ]]
 

@@ -89,7 +89,7 @@ def _named(chosen: Sequence[Worker]) -> str:
 
 def _effect(session: Session, order: str, chosen: Sequence[Worker], every: Sequence[Worker]) -> str:
     """What the order would do: to the jobs that run, and to those that wait."""
-    slots = [slot for one in chosen for slot in one.get("slots", ()) if slot]
+    slots = [slot for one in chosen for slot in one.get("slots") or () if slot]
     lines = []
     if slots:
         oldest = max(slots, key=lambda slot: int(slot.get("runningFor") or 0))

@@ -93,7 +93,7 @@ class Workers(View):
     def head(self) -> Text:
         """How many workers, slots and stalled jobs there are, and the oldest job."""
         every = self._every()
-        slots = sum(one.get("concurrency", 0) for one in every)
+        slots = sum(int(one.get("concurrency") or 0) for one in every)
         text = Text(f"{counted(len(every), 'worker')}, ")
         if self._busy is None:
             return text.append(f"{counted(slots, 'slot')}, reading what runs ...")
@@ -310,7 +310,8 @@ def _missing(stats: QueueStats) -> Row:
 def _consumer(one: Mapping[str, Any], now: int, runs: int | None) -> Row:
     """The row of a consumer. ``runs``: how many of the listed jobs it runs; None: as its heartbeat says."""
     age = one.get("heartbeatAge", 0)
-    taken = sum(1 for slot in one.get("slots", []) if slot) if runs is None else runs
+    taken = sum(1 for slot in one.get("slots") or () if slot) if runs is None else runs
+    slots = int(one.get("concurrency") or 0)
     started, rss = one.get("startedAt"), one.get("memory")
     seen = Text(f"{duration(age)} ago")
     if age > DEAD_MS:
@@ -320,7 +321,7 @@ def _consumer(one: Mapping[str, Any], now: int, runs: int | None) -> Row:
         seen.append(f", {duration(age)} ago", "not bold")
     if one.get("hung"):
         seen.append(f", {counted(one['hung'], 'thread')} hung", "bold fail")
-    full = taken and taken >= one.get("concurrency", 0)
+    full = taken and taken >= slots
     return Row(
         str(one.get("id")),
         [
@@ -328,9 +329,7 @@ def _consumer(one: Mapping[str, Any], now: int, runs: int | None) -> Row:
             safe(one.get("host"), 60),
             str(one.get("pid")),
             safe(one.get("workers"), 20),
-            Text(
-                f"{taken}/{one.get('concurrency')}", "warn" if full else "run" if taken else "dim"
-            ),
+            Text(f"{taken}/{slots}", "warn" if full else "run" if taken else "dim"),
             safe(one.get("release") or "-", 30),
             size(rss) if rss else "-",
             duration(max(0, now - started)) if started else "-",

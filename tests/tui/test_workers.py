@@ -10,8 +10,11 @@ from hsejobs import codec
 from hsejobs.model import State
 from hsejobs.store import keys
 from hsejobs.store.work import Done
+from hsejobs.watch.metrics import _slots
 from hsejobs.watch.rules import Limits
 from hsejobs_tui import once
+from hsejobs_tui.core.causes import read_causes, slots
+from hsejobs_tui.core.running import read
 from hsejobs_tui.screens.workers import Workers
 from hsejobs_tui.session.places import QueuePlace
 from tests.support.waiting import redis_ms, tick
@@ -102,6 +105,28 @@ async def test_what_is_said_of_the_running_jobs_is_what_is_listed(stage: Stage) 
         begin(stage, "job-3", "org-3")
         await pilot.press("3")
         await shows(pilot, "0 workers, 0 slots, 1 job running", "org-3")
+
+
+@pytest.mark.anyio
+async def test_a_heartbeat_without_slots_is_one_of_a_consumer(stage: Stage) -> None:
+    """Another release may have sent it."""
+    begin(stage, "job-1", "org-1")
+    beat(stage, slots=None, concurrency=None, state="running")
+    app = stage.app()
+    seen = app.session.source.snapshot()
+    assert slots(seen, seen.queues[0]) == (0, 0)
+    assert read_causes(app.session.source, seen, None, ["mail"]).fillers == {}
+    assert [one.worker for one in read(app.session.source, seen)] == [None]
+    assert _slots(stage.redis, "t", ["mail"]) == [
+        ("", {"queue": "mail", "state": "busy"}, 0),
+        ("", {"queue": "mail", "state": "free"}, 0),
+    ]
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await shows(pilot, "mail")
+        await pilot.press("3")
+        await shows(pilot, "1 worker, 0 slots, 1 job running", "worker-7", " 1/0 ")
+        await pilot.press("tab", "Q")
+        await shows(pilot, "the consumer of mail on worker-7, pid 99")
 
 
 @pytest.mark.anyio
