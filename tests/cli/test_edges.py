@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -11,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from hsejobs import codec
+from hsejobs.store.client import RedisClient
+from hsejobs.store.work import WorkerStore
 from hsejobs_cli import main, output
 from tests.cli.test_commands import MAIL, document, run
 
@@ -124,3 +128,16 @@ def test_the_task_of_a_schedule_takes_no_payload(redis_url: str) -> None:
     more = run("enqueue", "cleanup", '{"failedHours":1}', "--task", "hourly_cleanup")
     assert more.returncode == 2
     assert "takes none" in more.stderr
+
+
+def test_a_heartbeat_without_slots_is_listed(redis_url: str) -> None:
+    """Another release may have sent it."""
+    assert run(*WAITING).returncode == 0
+    record = {"id": "w-9", "queue": "email", "host": "worker-7", "pid": 9, "workers": "threads"}
+    record |= {"concurrency": None, "slots": None}
+    with contextlib.closing(RedisClient(redis_url)) as client:
+        work = WorkerStore(client, "hsejobs", "email")
+        work.heartbeat("w-9", codec.dumps(record), 60_000)
+    done = run("workers")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "worker-7" in done.stdout
