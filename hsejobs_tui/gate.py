@@ -160,7 +160,7 @@ class KeyGate:
             self.app.notify(text, severity="warning", markup=False)
 
     def _unready(self) -> bool:
-        """Whether the topmost screen reads, or will be divided anew: a page has as many rows as fit then.
+        """Whether the topmost screen reads, or will be divided again: a page has as many rows as fit then.
 
         A screen that was opened is drawn once. Later drawings are not waited for: one takes longer than all
         else that a key does.
