@@ -96,7 +96,7 @@ class Workers(View):
         slots = sum(int(one.get("concurrency") or 0) for one in every)
         text = Text(f"{counted(len(every), 'worker')}, ")
         if self._busy is None:
-            return text.append(f"{counted(slots, 'slot')}, reading what runs ...")
+            return text.append(f"{counted(slots, 'slot')}, what runs: {self.unread}")
         if self._busy.jobs <= slots:
             text.append(f"{self._busy.jobs} of {counted(slots, 'slot')} busy")
         else:

@@ -109,7 +109,7 @@ async def test_quiet_queues_are_one_line_that_opens_and_has_no_acts(tmp_path: Pa
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await shows(pilot, "40 quiet: calm-00, calm-01")
         assert len(listed(app)) == 5
-        await pilot.press("G", "P", "slash", "c")
+        await pilot.press("G", "P", "c")
         await settle(pilot)
         assert isinstance(app.screen, Overview)
         assert overview(app).queue is None

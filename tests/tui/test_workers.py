@@ -138,7 +138,7 @@ async def test_before_the_running_jobs_are_read_nothing_is_said_of_them(stage: S
         await shows(pilot, "mail")
         screen = Workers()
         app.push_screen(screen)
-        assert "reading what runs" in screen.head().plain
+        assert "what runs: reading" in screen.head().plain
         await shows(pilot, "1 worker, 1 of 5 slots busy")
 
 
