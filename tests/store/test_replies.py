@@ -162,6 +162,7 @@ def _calls(work: WorkerStore, writer: JobWriter) -> dict[str, Callable[[], bool]
         "release": lambda: work.release([four]) == 1,
         "stall": lambda: work.stall([five], 3) == ["waiting"],
         "sweep": lambda: work.sweep(3).now > 0,
+        "starting": lambda: work.redis.run(scripts.STARTING, work.base, ()) > 0,
         "heartbeat": lambda: work.heartbeat("w", b'{"state":"running"}', 20_000) == (False, ""),
         "order": lambda: writer.order("q", "quiet", ["w"]) == [1],
         "lock": lambda: work.lock("l", *six) is True,
