@@ -58,15 +58,12 @@ def acts_together(marks: Iterable[Mark]) -> list[tuple[Mark, Words | None]]:
     The mark of an act on several queues is the first of them.
     """
     every = list(marks)
-    acts: dict[str, list[AuditEntry]] = {}
-    for one in every:
-        if one.entry is not None:
-            acts.setdefault(one.entry.together or one.entry.id, []).append(one.entry)
+    acts = {each[0].id: each for each in of_one_act(one.entry for one in every if one.entry)}
     found: list[tuple[Mark, Words | None]] = []
     for one in every:
         if one.entry is None:
             found.append((one, None))
-        elif (entries := acts.pop(one.entry.together or one.entry.id, None)) is not None:
+        elif (entries := acts.pop(one.entry.id, None)) is not None:
             found.append((one, words(entries)))
     return found
 

@@ -156,7 +156,7 @@ class Finder:
             # Two steps: the time before, and the span.
             edges = (wanted.start, first) if wanted.start < first else (first,)
             steps = Range(edges[0], last, wanted.step, edges)
-            by_error = self._divided(queues, steps, By.ERROR, only.name if only else None)
+            by_error = self._history(queues, steps, By.ERROR, only.name if only else None)
             found.errors = _errors(by_error, found.start, found.end, early)
         if only is None:
             found.tenants = self._parts(queues, Range(first, last, wanted.step).whole(), By.ORG)
@@ -165,15 +165,29 @@ class Finder:
     def _parts(self, queues: Sequence[str], wanted: Range, by: By) -> list[Part]:
         """The counters of each part, those with the most jobs added or ended first."""
         sums: dict[str, Minute] = {}
-        for one in self._divided(queues, wanted, by).series:
+        for one in self._history(queues, wanted, by).series:
             total = sums.setdefault(one.name or "", Minute())
             for _, minute in one.points:
                 total += minute
         parts = [Part(name, minute) for name, minute in sums.items()]
         return sorted(parts, key=lambda one: -max(one.counters.added, one.counters.ended))
 
-    def _divided(
-        self, queues: Sequence[str], wanted: Range, by: By, only: str | None = None
+    def past(
+        self, queues: Sequence[str], wanted: Range, only: Chosen | None, *, marks: bool = False
+    ) -> history.History:
+        """The history of the queues, or of one part of them."""
+        by, name = (only.by, only.name) if only is not None else (None, None)
+        return self._history(queues, wanted, by, name, marks=marks, brief=False)
+
+    def _history(
+        self,
+        queues: Sequence[str],
+        wanted: Range,
+        by: By | None,
+        only: str | None = None,
+        *,
+        marks: bool = False,
+        brief: bool = True,
     ) -> history.History:
         return history.read(
             self.redis,
@@ -182,24 +196,9 @@ class Finder:
             wanted,
             self.actor,
             by=by,
-            marks=False,
-            only=only,
-            brief=True,
-        )
-
-    def past(
-        self, queues: Sequence[str], wanted: Range, only: Chosen | None, *, marks: bool = False
-    ) -> history.History:
-        """The history of the queues, or of one part of them."""
-        return history.read(
-            self.redis,
-            self.prefix,
-            queues,
-            wanted,
-            self.actor,
-            by=only.by if only else None,
             marks=marks,
-            only=only.name if only else None,
+            only=only,
+            brief=brief,
         )
 
     def jobs(

@@ -121,7 +121,7 @@ def _waited(one: QueueStats, tasks: Mapping[str, int]) -> int:
     return max((one.now - at for at in tasks.values() if at < one.now), default=0)
 
 
-def percent(share: float) -> str:
+def share_text(share: float) -> str:
     """A share in percent; how often it is more than tenfold tells nothing."""
     return f"{share:.0f} %" if share < 1000 else "over 999 %"
 
@@ -132,7 +132,7 @@ def server_readings(server: Server) -> Iterator[Reading]:
     policy = f"Redis may evict jobs: maxmemory-policy is {server.policy}"
     yield Reading("eviction", "", float(evicts), 0, policy)
     share = 100 * server.used_memory / server.maxmemory if server.maxmemory else 0.0
-    full = f"Redis uses {percent(share)} of its memory"
+    full = f"Redis uses {share_text(share)} of its memory"
     if share >= 100 and not evicts:
         full += ": it refuses new jobs"
     yield Reading("memory", "", round(share, 1), MEMORY_PERCENT, full)

@@ -10,7 +10,7 @@ from hsejobs.store.read import QueueStats
 from hsejobs.store.read_live import Snapshot
 from hsejobs.watch.advice import Advice, advise, asleep
 from hsejobs.watch.advice import held_text as tenants_text
-from hsejobs.watch.rules import CALM_AT, Limits, Reading, percent, readings, server_readings
+from hsejobs.watch.rules import CALM_AT, Limits, Reading, readings, server_readings, share_text
 from hsejobs.wording import jobs_wait, verb
 from hsejobs_tui.core.text import duration, held_by, safe, short
 
@@ -241,7 +241,7 @@ def value_text(rule: str, value: float | None) -> str:
         return "-"
     if rule in _TIMES:
         return duration(value)
-    return percent(value) if rule in _SHARES else short(value)
+    return share_text(value) if rule in _SHARES else short(value)
 
 
 def _alert(reading: Reading, seen: Snapshot, advice: Advice) -> Alert | None:

@@ -140,10 +140,9 @@ class Failures(View):
         wanted = (group.queue, group.sample) if group is not None and group.sample else None
         if wanted == self._sampled:
             return
-        self.sample = None
-        if wanted is not None:
-            with contextlib.suppress(JobNotFound):
-                self.sample, _ = await self.session.read(self.session.source.job, *wanted, tail=1)
+        self.sample, read = None, self.session.source.job
+        with contextlib.suppress(JobNotFound):
+            self.sample = (await self.session.read(read, *wanted, tail=1))[0] if wanted else None
         self._sampled = wanted
 
     def draw_cursor(self) -> None:
@@ -273,14 +272,13 @@ class Failures(View):
         """Draws the list as high as its rows, and the group under the cursor in the rest."""
         super().draw()
         room = self.size.height - 4
-        rows = max(2, min(self.rows.lines + 1, room // 2))
-        self.rows.styles.height = rows
+        self.rows.styles.height = rows = max(2, min(self.rows.lines + 1, room // 2))
         group = self.group
         trend = self.trends.get(group.key, Trend()) if group else Trend()
         shown = None
         if group is not None:
-            since = self._since(group)
-            shown = Shown(group, trend, since, self.known, self.past, self._newest)
+            seen = self.known, self.past, self._newest
+            shown = Shown(group, trend, self._since(group), *seen)
         self.query_one(ErrorPane).show(shown, self.size.width, max(0, room - rows))
 
     def on_resize(self) -> None:
@@ -360,8 +358,7 @@ class Failures(View):
         from hsejobs_tui.core.exporting import OfGroup
         from hsejobs_tui.flows.exporting import export
 
-        group = self.group
-        if group is not None:
+        if (group := self.group) is not None:
             wanted = OfGroup(code=group.code, error=group.error)
             await export(self.session, group.queue, State.FAILED, wanted, group.error)
 
@@ -380,11 +377,12 @@ class Failures(View):
         """Holds a task of the group, or its newest job's organization; or lets it go."""
         from hsejobs_tui.flows.holding import hold
 
-        group = self.group
-        if group is not None:
+        if (group := self.group) is not None:
             await self._read_sample()
             tasks = [name for name, _ in group.tasks.most_common()]
-            org = self._newest.organization_id if self._newest is not None else None
+            # The cursor may be on another group by now.
+            job = self.sample
+            org = job.organization_id if job is not None and job.id == group.sample else None
             await hold(self.session, group.queue, tasks, org)
 
 

@@ -180,7 +180,7 @@ class InsightReading(View):
     def _changed(self) -> None:
         """Draws, and starts to read the findings if the focus is another one."""
         self._read_focus()
-        self.draw()
+        self.session.draw_last(self._draw_moved)
 
     def _read_focus(self) -> None:
         other = self._jobs_about != self._about

@@ -264,6 +264,21 @@ def test_each_list_in_the_order_of_a_figure_follows_the_rule(
         assert "".join(places.order(ranks, str, ranks.__getitem__)) == order
 
 
+def held_read(app: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Event]:
+    """Asks for the rows of the list; returns what is set once they are read, and what lets them come."""
+    begun, go, window = threading.Event(), threading.Event(), app.session.source.window
+
+    def slow(*args: Any, **options: Any) -> Any:
+        found = window(*args, **options)
+        begun.set()
+        assert go.wait(30)
+        return found
+
+    monkeypatch.setattr(app.session.source, "window", slow)
+    app.session.poll_soon()
+    return begun, go
+
+
 @pytest.mark.anyio
 async def test_a_read_that_began_before_a_key_does_not_put_the_cursor_back(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
@@ -276,24 +291,16 @@ async def test_a_read_that_began_before_a_key_does_not_put_the_cursor_back(
         await pilot.press("enter", "j")
         await shows(pilot, "2 / 5")
         await settle(pilot)
-        view, window = app.screen, app.session.source.window
+        view = app.screen
         assert isinstance(view, QueueScreen)
-        begun, go, placed = threading.Event(), threading.Event(), threading.Event()
-        place = Rows.place
-
-        def slow(*args: Any, **options: Any) -> Any:
-            found = window(*args, **options)
-            begun.set()
-            assert go.wait(30)
-            return found
+        placed, place = threading.Event(), Rows.place
 
         def noted(*args: Any, **options: Any) -> None:
             place(*args, **options)
             placed.set()
 
-        monkeypatch.setattr(app.session.source, "window", slow)
         monkeypatch.setattr(Rows, "place", noted)
-        app.session.poll_soon()
+        begun, go = held_read(app, monkeypatch)
         await until(pilot, begun.is_set, "the read for the second row")
         view.do_down()
         view.do_down()
@@ -315,25 +322,17 @@ async def test_a_read_of_the_list_that_was_asked_for_before_is_not_shown(
         await pilot.press("enter")
         await shows(pilot, "1 / 3, next first", "in 2.0h")
         await settle(pilot)
-        view, window = app.screen, app.session.source.window
+        view = app.screen
         assert isinstance(view, QueueScreen)
         rows = view.rows
-        begun, go, orders = threading.Event(), threading.Event(), [rows.key]
-        place = Rows.place
-
-        def slow(*args: Any, **options: Any) -> Any:
-            found = window(*args, **options)
-            begun.set()
-            assert go.wait(30)
-            return found
+        orders, place = [rows.key], Rows.place
 
         def placed(*args: Any, **options: Any) -> None:
             place(*args, **options)
             orders.append(rows.key)
 
-        monkeypatch.setattr(app.session.source, "window", slow)
         monkeypatch.setattr(Rows, "place", placed)
-        app.session.poll_soon()
+        begun, go = held_read(app, monkeypatch)
         await until(pilot, begun.is_set, "the read in the usual order")
         view.do_order()
         go.set()
