@@ -16,6 +16,8 @@ from hsejobs.watch import logs
 
 #: Seconds before a duty that Redis refused is retried; other failures double it, up to the longest.
 RETRY_AFTER, LONGEST_RETRY = 0.25, 15.0
+#: Seconds between two runs of a duty early after the start.
+EARLY_EVERY = 0.25
 #: Seconds between two log lines about the same duty.
 LOG_EVERY = 60.0
 
@@ -24,7 +26,8 @@ LOG_EVERY = 60.0
 class Duty:
     """An action to run every ``every`` seconds; ``at`` is its next run, by the monotonic clock.
 
-    ``advisory``: the duty is optional; its refusal is logged and does not count as an outage.
+    ``advisory``: the duty is optional; its refusal is logged and does not count as an outage. ``early``:
+    until then it runs every EARLY_EVERY seconds.
     """
 
     name: str
@@ -32,13 +35,14 @@ class Duty:
     act: Callable[[], Any]
     at: float = 0.0
     advisory: bool = False
+    early: float = 0.0
     failures: int = 0
     logged_at: float | None = None
 
     def run(self, queue: str, outage: Outage) -> bool:
         """Runs the action; returns whether it succeeded. Never raises."""
         now = time.monotonic()
-        self.at = now + self.every
+        self.at = now + (self.every if now >= self.early else EARLY_EVERY)
         try:
             self.act()
         except RedisUnavailable as error:

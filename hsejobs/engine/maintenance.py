@@ -29,6 +29,8 @@ from hsejobs.watch import logs
 
 #: Seconds between heartbeats, and between checks of the slots (while jobs are claimed in batches / else).
 BEAT_EVERY, FAST_TICK, SLOW_TICK = 5.0, 0.01, 0.1
+#: Seconds after the start for which it beats often: releases that start together learn of each other so.
+EARLY = 5.0
 #: Seconds after which a running job counts as slow: the jobs claimed with it are released.
 SLOW_JOB = 0.01
 #: Seconds for which the slots are checked often after the last batch was started.
@@ -78,7 +80,7 @@ class Maintenance:
         self._listening = Duty("listen", 0.0, self._listen, advisory=True)
         self._recorder = Recorder(self.redis, runtime.prefix, self.queue.name)
         self._recording = Duty("history", 60.0, self._record, advisory=True)
-        self._beating = Duty("heartbeat", BEAT_EVERY, self._beat)
+        self._beating = Duty("heartbeat", BEAT_EVERY, self._beat, early=time.monotonic() + EARLY)
         self._duties = [
             self._writing,
             self._sweeping,
@@ -353,11 +355,11 @@ class Maintenance:
     def _beat(self) -> None:
         known = self._release, self._described
         beat = heartbeat.send(self.work, self.consumer, *known, hold=self._hold)
-        late = time.monotonic() - self._described_at >= DESCRIBE_EVERY
+        late, held = time.monotonic() - self._described_at >= DESCRIBE_EVERY, self._hold
         if self._registered and (late or not beat.described):
             self._describe()
-        if self.consumer.obey(beat.order):
-            # Others see it at once.
+        if self.consumer.obey(beat.order) or (self._hold and not held):
+            # Others see it at once, or older ones take no more jobs that they do not know.
             self._beating.at = 0.0
 
     def _listen(self) -> None:

@@ -14,14 +14,18 @@ from hsejobs.model import JobRecord
 from hsejobs.store.registry import QueueInfo, TaskInfo
 from hsejobs.store.write import NewJob
 
-
-def skeleton(task: TaskInfo) -> str:
-    """The initial JSON text: the fields that the task's schema requires."""
-    return codec.pretty(schema.sample(task.schema or {}))
+#: What an editor takes for the end of a line, and JSON does not.
+_ENDS = str.maketrans({end: f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"})
 
 
 def pretty(data: Any) -> str:
-    return codec.pretty(data)
+    """The data as an indented text that is the same after an editor has shown it."""
+    return codec.pretty(data).translate(_ENDS)
+
+
+def skeleton(task: TaskInfo) -> str:
+    """The initial JSON text: the fields that the task's schema requires."""
+    return pretty(schema.sample(task.schema or {}))
 
 
 def parse(text: str) -> dict[str, Any]:

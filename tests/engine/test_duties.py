@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hsejobs.engine import JobHuey, periodic
+from hsejobs.engine import JobHuey, duties, periodic
 from hsejobs.engine.duties import Duty, PendingWrites
 from hsejobs.engine.outage import Outage
 from hsejobs.engine.periodic import Scheduler
@@ -45,6 +45,15 @@ def test_whatever_a_duty_raises_stays_in_it(error: Exception, lines: list[str]) 
     duty.act = lambda: None
     assert duty.run("q", outage)
     assert duty.failures == 0
+
+
+def test_a_duty_runs_often_early_after_the_start() -> None:
+    outage, duty = Outage("q"), Duty("one", 60.0, lambda: None, early=time.monotonic() + 60)
+    assert duty.run("q", outage)
+    assert duty.at < time.monotonic() + duties.EARLY_EVERY
+    duty.early = 0.0
+    assert duty.run("q", outage)
+    assert duty.at > time.monotonic() + duties.EARLY_EVERY
 
 
 def test_a_fault_is_logged_once_and_retried_ever_more_seldom(lines: list[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +15,7 @@ import redis
 from huey.consumer import ForkSafeFlag
 from pydantic import BaseModel
 
-from hsejobs import forks
+from hsejobs import codec, forks
 from hsejobs.engine import adding
 from hsejobs.engine.duties import Duty
 from hsejobs.engine.huey import JobHuey
@@ -28,7 +28,7 @@ from hsejobs.engine.runtime import reset_runtime, runtime
 from hsejobs.engine.slots import Running, Slot
 from hsejobs.engine.worker import JobWorker
 from hsejobs.errors import InvalidPayload
-from hsejobs.store import registry
+from hsejobs.store import keys, registry
 from tests.engine import jobs
 
 
@@ -193,3 +193,23 @@ def test_a_job_runs_under_the_short_name_of_its_task_too() -> None:
     found = jobs.huey.find("echo")
     assert found is jobs.huey.wrappers[jobs.echo.full_name]
     assert jobs.huey.find("nothing.echo") is None
+
+
+def test_a_consumer_that_learns_of_one_of_0_1_0_holds_it_back_at_once(trial: Path) -> None:
+    """Seen: both started together, and for five seconds the older one failed jobs that it did not know."""
+    maintenance = Maintenance(Host(jobs.huey))
+    while not maintenance._registered:
+        maintenance.tick()
+    client, prefix = maintenance.redis, jobs.huey.runtime.prefix
+    # What a program of 0.1.0 does when it starts.
+    older = {**asdict(jobs.huey.own_description(consumer=True).info), "tasks": []}
+    del older["masks"]
+    base = keys.base(prefix, jobs.huey.name)
+    client.command("SET", keys.of(base, "queue"), codec.dumps(older))
+    maintenance._beating.early = 0.0
+    maintenance._do(maintenance._beating)
+    assert maintenance._beating.at == 0.0
+    maintenance._do(maintenance._beating)
+    assert client.command("EXISTS", keys.of(base, "paused")) == 1
+    assert maintenance._beating.at > 0.0
+    maintenance.leave(1.0)

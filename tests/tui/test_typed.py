@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from textual import events
+from textual.document._document import Document
 from textual.pilot import Pilot
 from textual.screen import ModalScreen
 from textual.widgets import Input, TextArea
@@ -18,6 +19,7 @@ from textual.widgets import Input, TextArea
 from hsejobs.model import State
 from hsejobs_tui import dialogs
 from hsejobs_tui.app import JobsApp
+from hsejobs_tui.core import compose
 from hsejobs_tui.dialogs.discard import Discard
 from hsejobs_tui.dialogs.editor import Editor
 from hsejobs_tui.dialogs.job_form import FormLine, JobForm
@@ -331,3 +333,10 @@ def test_the_terminal_comes_back_from_an_editor_that_cannot_be_run(
     os.write(terminal.fd, b"\x11\x11")
     terminal.until(LEFT)
     assert terminal.status() == 0
+
+
+def test_an_editor_that_only_shows_a_payload_changes_nothing() -> None:
+    data = {"say": "a\u2028b\u2029c\x85d\x0be\nf\r\n\x1c", "\u2028": 1}
+    text = compose.pretty(data)
+    assert Document(text).text == text
+    assert compose.parse(text) == data
