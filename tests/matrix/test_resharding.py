@@ -115,7 +115,9 @@ def test_a_slot_that_moves_splits_no_queue(
     assert RecordVerifier(runtime().redis, "hsejobs").verify("trial").faults == []
     # The last job may end before the duty that has failed is tried again.
     begins = told(one.log, "redis away")
-    wait_until(lambda: len(told(one.log, "redis back")) == len(begins), what="the end of each outage")
+    wait_until(
+        lambda: len(told(one.log, "redis back")) == len(begins), what="the end of each outage"
+    )
     assert len(told(one.log, "redis away")) == len(begins) <= 2
     assert [line for line in told(one.log, "duty failed") if line["duty"] != "listen"] == []
     assert one.stop() == two.stop() == 0
