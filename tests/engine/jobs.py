@@ -261,12 +261,15 @@ def leak(payload: dict[str, Any]) -> dict[str, Any]:
 def hold_on(payload: dict[str, Any]) -> None:
     """Runs until it must stop, and sends nothing to Redis."""
     job = current_job()
-    _note(f"begin:{payload['n']}")
     try:
+        _note(f"begin:{payload['n']}")
         while job.may_wait():
             time.sleep(0.01)
-    finally:
         _note(f"let-go:{payload['n']}")
+    except JobInterrupted:
+        # It may come at any moment, once: amid the note of either kind, too.
+        _note(f"let-go:{payload['n']}")
+        raise
     job.check()
 
 

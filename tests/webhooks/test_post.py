@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hsejobs.services.webhooks import deliver
+from hsejobs.services.webhooks import deliver, transport
 from hsejobs.services.webhooks.address import parse_url
 from hsejobs.services.webhooks.deliver import Answer, judge, post
 from hsejobs.services.webhooks.errors import (
@@ -263,8 +263,6 @@ def test_an_endpoint_that_does_not_read() -> None:
 def test_a_lookup_that_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     import threading
 
-    from hsejobs.services.webhooks import transport
-
     over = threading.Event()
     monkeypatch.setattr(transport, "resolve", lambda host, port: over.wait(60) and [])
     with pytest.raises(WebhookDeadline):
@@ -276,8 +274,6 @@ def test_abandoned_lookups_are_bounded_per_organization(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import threading
-
-    from hsejobs.services.webhooks import transport
 
     over = threading.Event()
     begun: list[str] = []
@@ -298,6 +294,11 @@ def test_abandoned_lookups_are_bounded_per_organization(
     assert begun[-1] == "other.example"
     over.set()
     wait_until(lambda: not transport._looking, timeout=20, what="the look-ups to end")
+
+
+def test_a_lookup_whose_time_is_over_says_so() -> None:
+    with pytest.raises(TimeoutError, match="its name was not resolved in time"):
+        transport.look_up("localhost", 80, Clock(time.monotonic() - 1), "org-1")
 
 
 def test_the_status_is_the_answer_when_its_text_drips() -> None:

@@ -270,7 +270,7 @@ def look_up(host: str, port: int, clock: Clock, party: str = "") -> list[str]:
     threading.Thread(target=lookup, name="webhook-resolver", daemon=True).start()
     try:
         found = answer.get(timeout=clock.left())
-    except queue.Empty:
+    except (queue.Empty, TimeoutError):
         raise TimeoutError("its name was not resolved in time") from None
     if isinstance(found, OSError):
         raise found
