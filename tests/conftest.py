@@ -44,9 +44,13 @@ __all__ = [
 
 @pytest.fixture(scope="session", autouse=True)
 def _interruptible() -> None:
-    """A shell's background job ignores SIGINT, and so would what it starts, which tests interrupt."""
+    """A shell's background job ignores SIGINT, one below ``nohup`` SIGHUP, and so would what it starts,
+    to which tests send them.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

@@ -32,15 +32,18 @@ def temporary(short_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def processes_of(folder: Path) -> list[int]:
-    """The processes with this folder for temporary files."""
+    """The processes with this folder for temporary files, and those that work in it: a server overwrites
+    its environment with its title.
+    """
     found = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
+    for path in Path("/proc").glob("[0-9]*"):
         try:
-            text = path.read_bytes()
+            text, place = (path / "environ").read_bytes(), (path / "cwd").readlink()
         except OSError:
             continue
-        if f"TMPDIR={folder}\0".encode() in text and int(path.parent.name) != os.getpid():
-            found.append(int(path.parent.name))
+        its_own = f"TMPDIR={folder}\0".encode() in text or place.is_relative_to(folder)
+        if its_own and int(path.name) != os.getpid():
+            found.append(int(path.name))
     return found
 
 
