@@ -226,7 +226,8 @@ class Acts(QueueActs):
         removals = self._removals
         last = removals.newest()[0] if removals else None
         if removals is None or last is None:
-            raise Refused(f"nothing was removed in the last {UNDO_SECONDS:.0f} s")
+            seconds = f"{UNDO_SECONDS:.0f} s"
+            raise Refused(f"nothing to undo: nothing was removed or retried in the last {seconds}")
         queue = last.jobs[0].queue
         with self.recorded("undo", queue) as record:
             yield from self._undo(removals, last, queue, stop, record.packed)

@@ -180,7 +180,8 @@ class Lists:
             2: [second, rest - second],
             3: [second, third, rest - second],
         }[len(lists)]
-        heads = [f"by {self.state.division}"]
+        # The other lists are of the span.
+        heads = [f"by {self.state.division}{', whole window' if self.state.selected else ''}"]
         for one, width in zip(lists, widths, strict=True):
             # What follows the comma gives way.
             fits = cells_of(one.head) <= width - 2

@@ -12,9 +12,10 @@ from hsejobs_tui.core.parts import of_error, quoted
 
 def busiest(
     by_queue: Mapping[str, Sequence[Bin]], queues: Sequence[str], start: int, end: int
-) -> tuple[str, Minute] | None:
+) -> tuple[str, Minute, int] | None:
     """The queue with the most failures in the span, or the busiest, and its counters; None if none.
 
+    Last, the number of the queues of which it is the first: those that had failures, or any jobs.
     ``by_queue``: the steps of what is chosen, in each queue.
     """
     found: list[tuple[str, Minute]] = []
@@ -25,7 +26,10 @@ def busiest(
     name, total = max(
         found, key=lambda pair: (pair[1].failed, activity(pair[1])), default=("", Minute())
     )
-    return (name, total) if activity(total) else None
+    if not activity(total):
+        return None
+    some = sum(bool(one.failed if total.failed else activity(one)) for _, one in found)
+    return name, total, some
 
 
 def state_of(total: Minute) -> State:

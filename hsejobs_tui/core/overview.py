@@ -279,13 +279,23 @@ def added(series: Iterable[Sequence[Value]]) -> list[Value]:
     return found
 
 
-def verdict(found: Sequence[Figure], *, brief: bool = False) -> tuple[str, str]:
-    """Whether things get better or worse, and the style: by what fails and what waits."""
+def verdict(
+    found: Sequence[Figure], views: Sequence[QueueView], *, brief: bool = False
+) -> tuple[str, str]:
+    """Whether things get better or worse, and the style: by what fails and what waits.
+
+    All queues together may get better while one in trouble gets worse, which matters more.
+    """
     worse = [one.label for one in found if one.word == "worse"]
     better = [one.label for one in found if one.word == "better"]
     begins = "" if brief else "getting "
     if worse:
         return f"{begins}worse: {', '.join(worse)}", "bold fail"
+    marked = [one for one in views if one.level in MARKS]
+    grows = [one.name for one in marked if trend(one.failing, least=LEAST_FAILING) == "worse"]
+    if grows:
+        where = safe(grows[0], 30) if len(grows) == 1 else f"{len(grows)} queues"
+        return f"{begins}worse in {where}: failed", "bold fail"
     if better:
         return f"{begins}better: {', '.join(better)}", "ok"
     return ("steady", "ok") if any(one.word == "steady" for one in found) else ("", "")

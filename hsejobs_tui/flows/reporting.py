@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from hsejobs.control.findings import Chosen
 from hsejobs.errors import JobsError
@@ -24,11 +25,11 @@ async def write_report(
         return
     source, options = session.source, session.options
 
-    def write() -> str:
+    def write() -> Path:
         found = incident.gather(
             source.redis, options.prefix, queues, start, end, source.actor, source.infos, only
         )
-        return str(incident.write(options.home, found))
+        return incident.write(options.home, found)
 
     try:
         path = await session.do(write)
@@ -37,4 +38,5 @@ async def write_report(
     except OSError as error:
         session.show_message(f"the report cannot be written: {error.strerror}", bad=True)
     else:
-        session.show_message(f"wrote {path}")
+        # A line breaks in the folder rather than in the name.
+        session.show_message(f"wrote {path.name} in {path.parent}")

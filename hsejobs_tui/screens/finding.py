@@ -6,6 +6,7 @@ If the queue has no hits, the other queues are searched too.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterator
 from functools import partial
 
@@ -26,6 +27,8 @@ from hsejobs_tui.widgets.rows import Row
 
 #: The text of an empty list of a search.
 NOTHING = "No matches in this state."
+#: Least seconds between a search and the next one for the same, and how many times as long as it takes.
+AGAIN, SHARE = 10.0, 50.0
 
 
 def of_request(text: str) -> bool:
@@ -53,6 +56,9 @@ class Finding(OneQueue):
         #: Whether the search ended early, because Redis did not answer.
         self._interrupted = False
         self._editing_search = False
+        #: When to search again for what may match by now, and the queue's counts at the latest search.
+        self._again_at = float("inf")
+        self._counted: object = None
 
     @property
     def hits(self) -> Hits | None:
@@ -60,6 +66,11 @@ class Finding(OneQueue):
         if not self.query_text:
             return None
         return merged(self.found) if self.state is None else self.found.get(self.state)
+
+    @property
+    def wanted(self) -> filters.Filter:
+        """What is searched for. Durations count back from now, by the clock of Redis."""
+        return filters.parse(self.query_text, self.session.redis_now or None)
 
     def insight(self) -> InsightPlace:
         """Of this queue."""
@@ -123,6 +134,7 @@ class Finding(OneQueue):
         """Starts a search for ``query_text``; an empty text shows all jobs again."""
         self._searching += 1
         self._interrupted = False
+        self._again_at = float("inf")
         self.rows.reset()
         self.rows.empty = NOTHING if self.query_text else self.nothing()
         self.found, self.other_hits, self._other_search = {}, [], None
@@ -133,18 +145,54 @@ class Finding(OneQueue):
         self.run_worker(partial(self._search, self._searching), name="search")
 
     async def _search(self, number: int) -> None:
+        began, self._counted = self.session.now(), self._counts
         try:
             await self._search_states(number)
         except RedisUnavailable:
             # The next poll that Redis answers begins again.
             self._interrupted = number == self._searching
             raise
+        self._pace(number, began)
+
+    def _pace(self, number: int, began: float) -> None:
+        if number == self._searching:
+            now = self.session.now()
+            self._again_at = now + max(AGAIN, SHARE * (now - began))
+
+    @property
+    def _counts(self) -> object:
+        """Changes when jobs of the queue come, end or are moved."""
+        stats = self.session.stats(self.queue) if self.queue else None
+        if stats is None:
+            return None
+        states = (stats.waiting, stats.active, stats.delayed, stats.completed, stats.failed)
+        return (*states, stats.window().ended, stats.window().added)
+
+    async def _search_again(self, number: int) -> None:
+        """Searches for the same again. What was found stays until all is read; the cursor keeps its job."""
+        session, queue = self.session, self.queue
+        began, self._counted, found = session.now(), self._counts, dict[State, Hits]()
+        wanted = self.wanted
+        # Without Redis, what was found before stays.
+        with contextlib.suppress(RedisUnavailable):
+            for state in STATES:
+                steps = session.source.search(queue or "", state, wanted)
+                while (hits := await session.do(next, steps, None)) is not None:
+                    if self._searching != number:
+                        return
+                    found[state] = hits
+                    await asyncio.sleep(0)
+            if self.is_mounted:
+                self.found = found
+                self.draw_hits()
+                self.draw()
+        self._pace(number, began)
 
     async def _search_states(self, number: int) -> None:
         session, queue = self.session, self.queue
         if queue is None:
             return
-        wanted = filters.parse(self.query_text)
+        wanted = self.wanted
         steps: dict[State, Iterator[Hits]] = {
             state: session.source.search(queue, state, wanted) for state in STATES
         }
@@ -178,7 +226,7 @@ class Finding(OneQueue):
 
     async def _search_other_queues(self, number: int) -> None:
         """Searches the other queues, because the user may not know which queue has the job."""
-        session, wanted = self.session, filters.parse(self.query_text)
+        session, wanted = self.session, self.wanted
         for queue in [name for name in session.source.infos if name != self.queue]:
             best: Hits | None = None
             for state in STATES:
@@ -266,6 +314,9 @@ class Finding(OneQueue):
         if self._interrupted:
             self.begin_search()
             return
+        if self.session.now() >= self._again_at and self._counts != self._counted:
+            self._again_at = float("inf")
+            self.run_worker(partial(self._search_again, self._searching), name="search again")
         if hits is None or not hits.jobs or queue is None:
             return
         seen = hits.jobs[rows.first : rows.first + rows.page]

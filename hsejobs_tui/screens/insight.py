@@ -239,11 +239,14 @@ class Insight(InsightReading):
         if found is None:
             session.show_message("no job was added or ended in this time")
             return
-        queue, total = found
+        queue, total, queues = found
         query = moment_jobs.query(start, end, state.division, state.part)
         if query is None:
             session.show_message("no filter finds these jobs alone: choose another part, or all")
             return
+        if queues > 1:
+            what = "failures" if total.failed else "jobs"
+            session.show_message(f"{queue} had the most {what}; {queues - 1} more queues had some")
         session.open(QueuePlace(queue, moment_jobs.state_of(total), query))
 
     async def do_report(self) -> None:

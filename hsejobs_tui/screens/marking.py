@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from hsejobs.control import filters
 from hsejobs.control.acts import ACTS
 from hsejobs.errors import JobsError
 from hsejobs.model import JobRecord, State
@@ -82,7 +81,7 @@ class Marking(Finding):
     async def _count(self, hits: Hits, states: tuple[State, ...]) -> None:
         """Counts all matching jobs into ``hits``; stops when the question closes."""
         session = self.session
-        wanted = filters.parse(self.query_text)
+        wanted = self.wanted
         try:
             for state in states:
                 one = Hits(self.queue, state, bound=hits.bound)

@@ -171,7 +171,7 @@ class Overview(OneQueue):
         trouble = sum(one.level in MARKS for one in self._views)
         if trouble:
             text.append("; ").append(f"{trouble} in trouble", "bold fail")
-        word, style = verdict(self._figures, brief=self.size.width < 100)
+        word, style = verdict(self._figures, self._views, brief=self.size.width < 100)
         if word and self.session.window.end is None:
             text.append("; ").append(word, style)
         if seen.server is not None and self.size.width >= 160:
@@ -265,6 +265,10 @@ class Overview(OneQueue):
             rows = max(2, min(need, room - min(4, len(found) or 1), room - 1))
             rows = max(rows, min(need, LEAST_ROWS + 1, room - 1))
             lines = panes.advice_lines(found, width, room - rows)
+            if not live and room - rows > 1:
+                # The window that is shown ended earlier: these are no alerts of it.
+                shorter = panes.advice_lines(found, width, room - rows - 1)
+                lines = [[(" what to do now:", "dim")], *shorter]
             lines = [panes.cut(one, width, ascii_only=plain) for one in lines]
         else:
             rows = min(need, max(LEAST_ROWS + 1, room - LEAST_PANES - 1))

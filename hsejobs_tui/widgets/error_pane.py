@@ -92,7 +92,7 @@ class ErrorPane(Static):
         first = Text()
         if shown.past is not None:
             first.append(f"{short(trend.count)} errors in {window}: {short(trend.failed)} final, ")
-            first.append(f"{short(trend.retried)} to be retried")
+            first.append(f"{short(trend.retried)} retried")
         else:
             first.append(f"{counted(trend.count, 'job')} of {window}")
         if group.count:

@@ -53,7 +53,7 @@ async def test_the_commonest_error_of_the_last_ten_minutes_with_one_key(
             True,
             False,
         )
-        await shows(pilot, "to be retried", "org-7 67 %", "ConnectionRefused")
+        await shows(pilot, " final, ", "org-7 67 %", "ConnectionRefused")
 
 
 @pytest.mark.anyio

@@ -126,3 +126,16 @@ async def test_a_span_is_shown_in_the_shortest_window_that_holds_it(
         assert start <= NOW - 1_800_000
         assert NOW - 1_200_000 <= end < NOW
         assert "[15m " in text_of(app)
+
+
+@pytest.mark.anyio
+async def test_what_to_do_is_of_now_whatever_the_window(
+    demo_server: DemoServer, tmp_path: Path
+) -> None:
+    app = demo_server.app(tmp_path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        assert "what to do now" not in text_of(app)
+        app.session.show_window(NOTHING)
+        await settle(pilot)
+        assert "what to do now:" in text_of(app)
