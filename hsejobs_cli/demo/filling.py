@@ -168,7 +168,7 @@ class _Filler:
     # -- what people and the system did
 
     def _story(self) -> None:
-        self._mark(170, "deploy", "release 3d01", "ci")
+        self._mark(170, "deploy", "release b7c2", "ci")
         self._mark(scene.OUTAGE + 1, "deploy", "release 3d8a", "ci")
         refused = "failures: 69 % of the jobs that ended in 5 minutes failed"
         self._alert_mark(scene.OUTAGE - 2, refused)

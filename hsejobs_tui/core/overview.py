@@ -195,17 +195,19 @@ def figures(
     now = seen.now
     last = sum_of(views) if live or past is None else past.total()
     minutes = (4 + max(1, now % MINUTE_MS) / MINUTE_MS) if live or past is None else past.minutes
+    # A queue that a person has paused is late because of that: its own row says so.
+    late = [one for one in views if not (live and one.stats.is_paused)]
     failing: list[Value] = []
     waits: list[Value] = []
     rates: tuple[list[Value], list[Value]] = ([], [])
     if past is not None:
         failing = past.series(pasts.failing, now=now)
-        waits = past.series(pasts.oldest)
+        waits = longest(past, late)
         rates = past.series(pasts.rate_in, now=now), past.series(pasts.rate_out, now=now)
     depth = added(one.depth for one in views)
-    oldest = max((one.row.oldest or 0 for one in views), default=0)
+    oldest = max((one.row.oldest or 0 for one in late), default=0)
     if live:
-        waits = _with_own(past, waits, views, depths, oldest)
+        waits = _with_own(past, waits, late, depths, oldest)
     shown = max((value for value in depth if value is not None), default=0)
     waiting = sum(one.row.waiting for one in views) if live else shown
     oldest_now = duration(oldest or None) if live else duration(highest(waits) or None)
@@ -229,6 +231,13 @@ def figures(
         taken, every = sum(one[0] for one in busy), sum(one[1] for one in busy)
         found.append(Figure("slots", f"{taken}/{every}", [taken], str, top=every))
     return found
+
+
+def longest(past: Past, views: Sequence[QueueView]) -> list[Value]:
+    """The longest waits in these queues, a value for each period."""
+    series = [past.series(pasts.oldest, one.name) for one in views]
+    columns = zip(*series, strict=True) if series else ((None,) for _ in past.times)
+    return [max((one for one in column if one is not None), default=None) for column in columns]
 
 
 def _with_own(

@@ -15,18 +15,21 @@ from textual.app import ComposeResult
 from textual.command import CommandPalette, Hit, Hits, Provider, SearchIcon
 from textual.content import Content
 
-from hsejobs.errors import JobsError
+from hsejobs.control import filters
+from hsejobs.errors import InvalidOption, JobsError
 from hsejobs_tui.core import menu
 from hsejobs_tui.core.commands import keys_shown
 from hsejobs_tui.core.text import safe
 from hsejobs_tui.session.addresses import ROOT, address_of, read_typed
-from hsejobs_tui.session.places import JobPlace, ListPlace, Place, QueuePlace
+from hsejobs_tui.session.places import JobPlace, ListPlace, MatchPlace, Place, QueuePlace
 from hsejobs_tui.session.session import Session, session_of
 
 #: Added to the score of a match, so that all matches of one kind come before the next kind.
 ACTS, OPENS, QUEUES, TENANTS, ERRORS, MOVES = 50.0, 40.0, 30.0, 20.0, 10.0, 0.0
 _COMMANDS = {2: ACTS, 1: OPENS, 0: MOVES}
 _WHOLE = 100.0
+#: The score of what comes after all others.
+LAST = 0.001
 #: Seconds for which a search waits for what the menu reads when it opens.
 LONGEST = 0.3
 T = TypeVar("T")
@@ -160,6 +163,23 @@ class Addresses(Found):
         yield Hit(4 * _WHOLE, Text(name), run, name, Content(about).markup)
 
 
+class Everywhere(Found):
+    """The text as a search in all queues: the last entry, whatever else it finds."""
+
+    async def search(self, query: str) -> Hits:
+        """The search, if the text is a filter."""
+        text = query.strip()
+        if len(text) < menu.SHORTEST_ID:
+            return
+        try:
+            filters.parse(text)
+        except InvalidOption:
+            return
+        name = safe(f"Search all queues for {text}", 200)
+        run = self.opens(MatchPlace(text))
+        yield Hit(LAST, Text(name), run, name, Content("the jobs of every state").markup)
+
+
 class Read(Found, Generic[T]):
     """A part of the menu that is read from Redis when it opens: beside it, as Redis may not answer."""
 
@@ -227,12 +247,12 @@ class Errors(Read[menu.ErrorGroup]):
 class Menu(CommandPalette):
     """The menu over the current screen."""
 
-    PROVIDERS: ClassVar = (Commands, Addresses, Queues, Jobs, Tenants, Errors)
+    PROVIDERS: ClassVar = (Commands, Addresses, Queues, Jobs, Tenants, Errors, Everywhere)
 
     def __init__(self) -> None:
         super().__init__(
             self.PROVIDERS,
-            placeholder="A command, queue, organization, error, job's id, or address",
+            placeholder="A command, queue, organization, error, job's id, dashboard address, or text",
             id="--command-palette",
         )
 

@@ -20,7 +20,7 @@ from hsejobs_tui.widgets.typing import Line, lines_of
 
 #: What is said where y is enough, and the count may be typed; and above the field of a reason.
 NOTE = "y continues, or {count} and Enter; Esc cancels."
-WHY = "Reason, kept with the job (optional): Tab, or just write it."
+WHY = "Reason, kept with the job (optional): Tab, then write it."
 WHY_TYPED = "Reason, kept with the job (optional): Tab."
 #: What is said where a text must be typed.
 TYPED = "Type {} to continue, Esc to cancel."

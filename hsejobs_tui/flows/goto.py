@@ -31,6 +31,6 @@ async def go_to_time(session: Session) -> None:
         " or a span: 03:00 to 03:10."
     )
     if (span := await ask_until(session, "Go to time", text, parse)) is not None:
-        session.moment = span
         session.show_window(session.window.around(*span, session.redis_now))
+        session.moment = span
         session.poll_soon()

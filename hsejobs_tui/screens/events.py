@@ -34,6 +34,10 @@ COLUMNS = (
 )
 _STYLES = {"retrying": "fail", "stalled": "bold fail", "cancelling": "warn", "postponed": "delay"}
 _DAY = 86_400_000
+#: Reasons are read of the events in view alone.
+UNMATCHED = (
+    "No event matches in this time. Reasons are not searched: / on another screen finds an error."
+)
 
 
 class Events(View):
@@ -225,7 +229,7 @@ class Events(View):
         self.query_one("#found").remove_class("-open")
         line = self.query_one("#search", Input)
         line.set_class(False, "-open")
-        self.rows.empty = "No event matches in this time." if text else "No event in this time."
+        self.rows.empty = UNMATCHED if text else "No event in this time."
         self.rows.reset()
         self.rows.focus()
         self._place()

@@ -19,7 +19,7 @@ from hsejobs.model import JobRecord, State
 from hsejobs_tui.core.all_states import merged
 from hsejobs_tui.core.joblist import EMPTY
 from hsejobs_tui.core.source import HITS_KEPT, Hits
-from hsejobs_tui.core.text import safe
+from hsejobs_tui.core.text import clock, safe
 from hsejobs_tui.core.view import STATES
 from hsejobs_tui.screens.one_queue import OneQueue
 from hsejobs_tui.session.places import InsightPlace, MatchPlace
@@ -28,7 +28,7 @@ from hsejobs_tui.widgets.rows import Row
 #: The text of an empty list of a search.
 NOTHING = "No matches in this state."
 #: Least seconds between a search and the next one for the same, and how many times as long as it takes.
-AGAIN, SHARE = 10.0, 50.0
+AGAIN, SHARE = 5.0, 40.0
 
 
 def of_request(text: str) -> bool:
@@ -59,6 +59,8 @@ class Finding(OneQueue):
         #: When to search again for what may match by now, and the queue's counts at the latest search.
         self._again_at = float("inf")
         self._counted: object = None
+        #: When that began, in Redis ms.
+        self._as_of = 0
 
     @property
     def hits(self) -> Hits | None:
@@ -146,6 +148,7 @@ class Finding(OneQueue):
 
     async def _search(self, number: int) -> None:
         began, self._counted = self.session.now(), self._counts
+        self._as_of = self.session.redis_now
         try:
             await self._search_states(number)
         except RedisUnavailable:
@@ -171,11 +174,11 @@ class Finding(OneQueue):
     async def _search_again(self, number: int) -> None:
         """Searches for the same again. What was found stays until all is read; the cursor keeps its job."""
         session, queue = self.session, self.queue
-        began, self._counted, found = session.now(), self._counts, dict[State, Hits]()
-        wanted = self.wanted
+        began, counted, found = session.now(), self._counts, dict(self.found)
+        wanted, states = self.wanted, STATES if self.state is None else (self.state,)
         # Without Redis, what was found before stays.
         with contextlib.suppress(RedisUnavailable):
-            for state in STATES:
+            for state in states:
                 steps = session.source.search(queue or "", state, wanted)
                 while (hits := await session.do(next, steps, None)) is not None:
                     if self._searching != number:
@@ -183,7 +186,7 @@ class Finding(OneQueue):
                     found[state] = hits
                     await asyncio.sleep(0)
             if self.is_mounted:
-                self.found = found
+                self.found, self._counted, self._as_of = found, counted, session.redis_now
                 self.draw_hits()
                 self.draw()
         self._pace(number, began)
@@ -279,6 +282,9 @@ class Finding(OneQueue):
             words.append(f", {HITS_KEPT:,} shown")
         if not hits.done:
             words.append(f" of {hits.total:,} ..., Esc stops")
+        elif self._counts != self._counted:
+            # Until it is searched again.
+            words.append(f" at {clock(self._as_of)[-8:]}", "not bold")
         elsewhere = [
             f"{one.count:,} {state}"
             for state, one in self.found.items()

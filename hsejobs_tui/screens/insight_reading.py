@@ -92,6 +92,10 @@ class InsightReading(View):
         if not self._read_queues:
             self.problem = NO_QUEUE
             return
+        if self._loaded == self._wanted and session.moment is not None:
+            # The window holds it already, and is not read again for it.
+            self._go_to_moment()
+            self._changed()
         late = session.window.end is None and session.now() >= self._next_load
         if (self._loaded != self._wanted or late) and not self._load_busy:
             self._load_busy = True

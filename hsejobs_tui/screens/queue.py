@@ -140,7 +140,7 @@ class QueueView(Shares):
         if self._paused:
             text.append(" PAUSED ", "reverse warn").append(" ")
         place = f"{min(rows.cursor + 1, rows.total):,} / {rows.total:,}"
-        text.append(f"{place}, {order}")
+        text.append(f"{place}, {order}{', of now' * (self.session.window.end is not None)}")
         if self._held:
             text.append("  ").append(self._held, "bold warn")
         if rows.all_marked:

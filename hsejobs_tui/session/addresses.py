@@ -124,7 +124,9 @@ def read_typed(
     _, root, below = text.partition(ROOT)
     if not root:
         below = "/" + text.lstrip("/")
-        if not text.startswith("/") and text.partition("/")[0].partition("?")[0] not in queues:
+        # The name of a queue alone is no address: the menu has the queue.
+        queue = text.partition("/")[0].partition("?")[0]
+        if not text.startswith("/") and (queue == text or queue not in queues):
             return None
     # The plain page has the same paths; what follows # is the browser's.
     path = below.partition("#")[0].removeprefix("/plain")

@@ -257,7 +257,8 @@ class Session:
     def show_window(self, window: TimeWindow) -> None:
         """Shows another window of time on all screens."""
         if window != self.window:
-            self.window = window
+            # A moment that no screen has shown was of the window before.
+            self.window, self.moment = window, None
             self.poll_soon()
 
     def stats(self, queue: str | None) -> QueueStats | None:

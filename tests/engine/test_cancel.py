@@ -275,4 +275,4 @@ def test_without_a_subscription_the_sweep_tells_it(
         begun(trial)
         job.cancel("enough")
         ended(job)
-        assert proxy.cuts
+        wait_until(lambda: proxy.cuts, 20, "an attempt to subscribe")

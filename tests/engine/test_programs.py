@@ -76,7 +76,7 @@ def run_all(trial: Path, folder: str) -> list[Job[Any]]:
     added = add_all(folder, timeout=60)
     wait_until(lambda: trial.read_text().count("begun") - before == 3, 20, "the programs")
     # Three pairs of guard and worker, the consumer; four of the pool, a shell and three sleeps, a browser.
-    wait_until(lambda: len(started_here(trial)) > WORKERS + 4 + 4 + 3, 20, "all that they start")
+    wait_until(lambda: len(started_here(trial)) > WORKERS + 4 + 4 + 3, 60, "all that they start")
     return added
 
 

@@ -8,6 +8,7 @@ import pytest
 import time_machine
 
 from hsejobs.model import State
+from hsejobs_tui.core.text import clock
 from hsejobs_tui.screens import finding
 from hsejobs_tui.widgets.rows import Rows
 from tests.tui.conftest import Stage
@@ -44,8 +45,25 @@ async def test_a_filtered_list_follows_what_matches(
         # Its version is the present one, so that an act is not refused.
         await pilot.press("r")
         await until(pilot, lambda: stage.counts()["waiting"] == 1, "the retry")
-        await shows(pilot, "3 found in 4 failed", "Tab: 1 waiting")
+        await shows(pilot, "3 found in 4 failed")
         assert stage.reader.job("mail", chosen).status is State.WAITING
+
+
+@pytest.mark.anyio
+async def test_a_list_that_is_older_says_of_when_it_is(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding, "AGAIN", 1e9)
+    stage.fail("one", "timeout")
+    app: Any = stage.app()
+    async with app.run_test() as pilot:
+        await settle(pilot)
+        await pilot.press(*"/timeout", "enter")
+        await shows(pilot, "1 found in 1 failed; none in other states")
+        at = clock(app.screen._as_of)[-8:]
+        stage.fail("two", "timeout")
+        app.session.poll_soon()
+        await shows(pilot, f"1 found in 1 failed at {at}; none in other states")
 
 
 @pytest.mark.anyio

@@ -97,6 +97,29 @@ async def test_what_happened_from_one_time_to_another(scene: Scene) -> None:
         assert "610 attempts" in text
 
 
+async def test_a_span_of_the_window_that_is_shown_is_selected(scene: Scene) -> None:
+    """The window holds it already, and of the past it is not read again."""
+    app = scene.app()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await shows(pilot, "2 queues")
+        outer = f"{scene.clock(BEGAN + 2)} to {scene.clock(ENDED - 2)}"
+        inner = f"{scene.clock(BEGAN)} to {scene.clock(ENDED)}"
+        for span in (outer, inner):
+            await pilot.press("4", "t", *span, "enter")
+            await shows(pilot, f"{span} UTC")
+            await pilot.press("1")
+            await settle(pilot)
+        # A moment that is not shown is not kept for another window.
+        await pilot.press("t", *inner, "enter")
+        await settle(pilot)
+        await pilot.press(".", "4")
+        await until(pilot, lambda: isinstance(app.screen, Insight), "the screen")
+        screen = app.screen
+        assert isinstance(screen, Insight)
+        await until(pilot, lambda: not screen.reading, "the window")
+        assert not screen.state.selected
+
+
 async def test_a_burst_of_keys_is_read_one_by_one(scene: Scene) -> None:
     app = scene.app()
     async with app.run_test(size=(120, 36), notifications=True) as pilot:

@@ -118,6 +118,22 @@ async def test_the_menu_opens_while_redis_does_not_answer(
 
 
 @pytest.mark.anyio
+async def test_any_text_is_searched_for_in_all_queues(stage: Stage) -> None:
+    """A customer's mail address, of which only a payload knows."""
+    registry.save(stage.redis, "t", QueueInfo("archive"))
+    stage.add("hers", {"to": "ann@example.com"})
+    app = stage.app()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await shows(pilot, "archive", "mail")
+        await pilot.press("ctrl+p")
+        await settle(pilot)
+        app.screen.query_one(Input).value = "ann@example.com"
+        await shows(pilot, "Search all queues for ann@example.com")
+        await pilot.press("enter")
+        await shows(pilot, "all queues  /ann@example.com", "hers", "1 job")
+
+
+@pytest.mark.anyio
 async def test_an_address_is_typed_or_pasted(stage: Stage) -> None:
     registry.save(stage.redis, "t", QueueInfo("archive", [TaskInfo("a.b", {}, [])], "a.b"))
     fail(stage, "order-4711", "it broke", "org-007")
@@ -144,7 +160,13 @@ async def test_an_address_is_typed_or_pasted(stage: Stage) -> None:
             await shows(pilot, seen)
         # An address keeps the window if it names none, and one of nothing is not offered.
         assert app.session.window.name == "3h"
-        for typed in ("nosuch:waiting", "mail:what ever", "https://example.com/x", "/mail/x/y/z"):
+        for typed in (
+            "nosuch:waiting",
+            "mail:what ever",
+            "https://example.com/x",
+            "/mail/x/y/z",
+            "mail",
+        ):
             await pilot.press("1", "ctrl+p")
             await settle(pilot)
             app.screen.query_one(Input).value = typed

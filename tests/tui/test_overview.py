@@ -12,10 +12,13 @@ import pytest
 from hsejobs.control.history import History
 from hsejobs.store.read_live import Snapshot
 from hsejobs_tui.app import JobsApp
+from hsejobs_tui.core.charts import Value
 from hsejobs_tui.core.options import DashboardUser
+from hsejobs_tui.core.overview import Figure, QueueView, verdict
 from hsejobs_tui.core.past import AGAIN, MINUTE_MS, PastReader
 from hsejobs_tui.core.steady import Moves, Places
 from hsejobs_tui.core.time_window import TimeWindow
+from hsejobs_tui.core.view import queue_row
 from hsejobs_tui.screens.overview import Overview
 from hsejobs_tui.widgets import sorting
 from tests.tui import frozen_history
@@ -68,6 +71,39 @@ async def test_without_a_key_it_says_what_is_in_trouble_why_and_whether_it_gets_
         assert listed(app)[:2] == ["data-exports", "email"]
         for figure in ("failed 12 % ▁", "oldest 13m ▂", "wait 145k ▃", "in 190/m █", "out 170/m ▇"):
             assert figure in text
+
+
+class PausedForDays(Frozen):
+    """The paused queue's jobs have waited for days."""
+
+    def snapshot(self) -> Snapshot:
+        self.infos = GLANCE.infos
+        queues = [
+            replace(one, oldest_waiting=90 * 3_600_000) if one.is_paused else one
+            for one in GLANCE.queues
+        ]
+        return replace(GLANCE, queues=queues)
+
+
+async def test_what_a_person_has_paused_makes_nothing_late(tmp_path: Path) -> None:
+    app = frozen_app(tmp_path)
+    app.session.source = PausedForDays(app.session.options, app.session.redis)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(pilot)
+        text = " ".join(text_of(app).split())
+        assert "oldest 13m" in text
+        # Its own row says how long they have waited.
+        assert "4d" in text
+
+
+def test_a_queue_that_gets_worse_is_not_hidden_by_others_that_get_better() -> None:
+    stats = _stats("mail", 9, 9, 1)
+    rising: list[Value] = [*[0.1] * 8, *[0.2] * 2, *[0.5] * 4]
+    view = QueueView(queue_row(stats), stats, "critical", failing=rising)
+    all_better = [Figure("failed", "9 %", [], word="better")]
+    assert verdict(all_better, [view]) == ("getting worse in mail: failed", "bold fail")
+    # One that is in no trouble does not matter.
+    assert verdict(all_better, [replace(view, level="busy")])[0] == "getting better: failed"
 
 
 @pytest.mark.parametrize("size", [(120, 36), (200, 50)])
