@@ -53,8 +53,9 @@ def page(facts: Facts) -> str:
     """The whole page."""
     found = facts.found
     about = "all queues" if facts.every and len(facts.queues) > 1 else ", ".join(facts.queues)
+    about = _text(about) + _part(facts.only)
     lines = [
-        f"# Incident: {_text(about)}, {_moment(found.start)} to {_moment(found.end)} UTC",
+        f"# Incident: {about}, {_moment(found.start)} to {_moment(found.end)} UTC",
         "",
         f"Written {_moment(facts.written_at)} UTC by {_text(facts.written_by)}. "
         "Figures are those of the history; times are UTC, secrets are masked.",
@@ -84,9 +85,18 @@ def page(facts: Facts) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+#: What the parts of a history are called.
+_WORDS = {By.TASK: "task", By.ERROR: "error", By.ORG: "organization"}
+
+
+def _part(only: Chosen | None) -> str:
+    """What the report is limited to, for its title."""
+    return "" if only is None else f", {_WORDS[only.by]} {_code(only.name or 'none')}"
+
+
 def _limits(only: Chosen) -> str:
     """What the figures are of, and what is not limited to it."""
-    word = {By.TASK: "task", By.ERROR: "error", By.ORG: "organization"}[only.by]
+    word = _WORDS[only.by]
     of = "failures with" if only.by is By.ERROR else "jobs of"
     return (
         f"Only {of} the {word} {_code(only.name or 'none')}. Deploys, alerts, acts and the counts when "

@@ -252,7 +252,7 @@ class Menu(CommandPalette):
     def __init__(self) -> None:
         super().__init__(
             self.PROVIDERS,
-            placeholder="A command, queue, organization, error, job's id, dashboard address, or text",
+            placeholder="A command, queue, organization, error, job's id, link, or any text",
             id="--command-palette",
         )
 

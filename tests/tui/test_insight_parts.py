@@ -201,6 +201,10 @@ async def test_the_report_is_of_the_part(both: Both, part: tuple[str, str], word
     [path] = (both.stage.home / "reports").glob("*.md")
     page = path.read_text()
     assert words in page
+    # The title names the part, too.
+    assert (
+        words.removeprefix("Only jobs of the ").split(".")[0].split("`")[1] in page.split("\n")[0]
+    )
     assert "job-alpha-0" in page
     assert ALPHA in page
     assert "beta" not in page, page
