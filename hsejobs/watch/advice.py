@@ -21,7 +21,7 @@ TODO: dict[str, str] = {
     "oldest": "add workers, or see what they run{workers}",
     "backlog_full": "add workers, or raise the quota (TENANT_BACKLOG)",
     "eviction": "set maxmemory-policy noeviction",
-    "memory": "clean completed jobs{clean}, or raise maxmemory",
+    "memory": "clean completed and failed jobs{clean}, or raise maxmemory",
 }
 #: The names in the braces that a door may fill.
 KEYS = ("workers", "failures", "clean", "pause", "hold", "tenant", "tenants")

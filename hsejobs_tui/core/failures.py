@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from hsejobs.errors import JobCancelled
 from hsejobs.store.marks import Mark
 from hsejobs.store.minutes import Minute
 from hsejobs_tui.core.groups import Group
@@ -223,8 +224,9 @@ def with_running(groups: Mapping[str, Group], past: Past | None) -> dict[str, Gr
 
 
 def rank(trend: Trend, group: Group) -> Rank:
-    """What happens now first, then what happened in the window, then the rest."""
-    return Rank((), (trend.recent, trend.count, group.count), (-group.last,))
+    """What happens now first, then what happened in the window, then the rest; last, what was cancelled."""
+    wanted = int(group.raw == JobCancelled.code)
+    return Rank((wanted,), (trend.recent, trend.count, group.count), (-group.last,))
 
 
 def latest_deploy(deploys: Sequence[Mark], end: int) -> Mark | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from hsejobs.store.minutes import percentile
@@ -10,7 +11,7 @@ from hsejobs_tui.core.alerts import STYLES
 from hsejobs_tui.core.charts import Line, bar, percent, spark, trend
 from hsejobs_tui.core.overview import FAILING, LATE_MS, LEAST_FAILING, LEAST_WAIT, MARKS, QueueView
 from hsejobs_tui.core.past import Past
-from hsejobs_tui.core.text import duration, number, safe, short
+from hsejobs_tui.core.text import duration, fitting, number, safe, short
 
 #: The width below which there are no charts.
 TINY = 70
@@ -73,6 +74,8 @@ def cells(one: QueueView, layout: Layout, past: Past | None) -> dict[str, Line]:
     row, plain = one.row, layout.ascii_only
     style = STYLES.get(one.level, {"paused": "warn", "held": "delay"}.get(one.level, ""))
     count: Callable[[float], str] = number if layout.width >= 160 else short
+    if layout.width < 100:
+        count = partial(fitting, cells=5)
     drawn = {
         "mark": [(_mark(one, plain=plain), style)],
         "queue": [(safe(row.name), style)],
@@ -158,7 +161,7 @@ def _flow(one: QueueView, layout: Layout, past: Past | None) -> str:
     return (
         f"{short(came)} {arrow} {short(went)}"
         if layout.width >= 100
-        else f"{short(came)}{arrow}{short(went)}"
+        else f"{fitting(came, 4)}{arrow}{fitting(went, 4)}"
     )
 
 

@@ -84,7 +84,9 @@ def advice(
             made[one.queue] = first._replace(also=also)
     for view in views:
         if view.name not in made and (odd := _odd(view.name, causes)):
-            made[view.name] = Advice("note", safe(f"{view.name}: {odd}"), "", "see the workers (3)")
+            # A job that cost its workers has failed by now, or waits; what runs too long is still there.
+            where = "see the workers (3)" if view.name in causes.slow else "see the failures (2)"
+            made[view.name] = Advice("note", safe(f"{view.name}: {odd}"), "", where)
         if view.held and view.level not in MARKS:
             why, what = _hosts(causes, view.name), safe(f"{view.name}: {view.held}")
             made.setdefault(view.name, Advice("note", what, why, "see the circuits (6)"))

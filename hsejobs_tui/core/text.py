@@ -99,6 +99,13 @@ def short(count: float) -> str:
     return f"{count / 1000:.0f}k" if 100_000 <= count < 1_000_000 else number(count)
 
 
+def fitting(count: float, cells: int) -> str:
+    """A count in at most that many characters, four or more: ``1,205``, ``15k``, ``1.2M``."""
+    if len(text := short(count)) <= cells:
+        return text
+    return f"{count / 1000:.0f}k" if count < 999_500 else f"{count / 1_000_000:.1f}M"
+
+
 def clock(ms: int | None) -> str:
     """A time given in ms as UTC date and time to the second; ``-`` for none."""
     if not ms:

@@ -138,6 +138,9 @@ async def run(
         # Lists move, so the message names the job instead of a count.
         reason = next(iter(progress.refused), "")
         undo = f"; u restores it for {UNDO_SECONDS:.0f} s" if progress.undoable else ""
+        if name == "cancel":
+            # A thread that does not look, or a process in its grace, still runs for a while.
+            undo = "; if it runs, it is asked to stop"
         done = f"{PAST[name]} {subject}{undo}"
         session.show_message(
             f"{subject} was not {PAST[name]}: {reason}" if reason else done, bad=bool(reason)

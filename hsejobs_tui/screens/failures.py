@@ -9,7 +9,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual.app import ComposeResult
 
-from hsejobs.errors import JobNotFound, JobsError
+from hsejobs.errors import JobCancelled, JobNotFound, JobsError
 from hsejobs.model import JobRecord, State
 from hsejobs.wording import counted
 from hsejobs_tui.core import charts, failures
@@ -17,7 +17,7 @@ from hsejobs_tui.core.command import Command
 from hsejobs_tui.core.failures import Known, Past, Since, Trend
 from hsejobs_tui.core.groups import Group
 from hsejobs_tui.core.steady import Places
-from hsejobs_tui.core.text import clock, duration, safe, short
+from hsejobs_tui.core.text import clock, duration, fitting, safe, short
 from hsejobs_tui.flows import queue_acts
 from hsejobs_tui.flows.job_acts import act_counted
 from hsejobs_tui.screens.base import View, why_no_row
@@ -252,7 +252,7 @@ class Failures(View):
                 self._left(one),
                 one.queue,
                 safe(one.code, 30),
-                _since_text(since, now) if self._known_read else Text("...", "dim"),
+                _since_text(since, now, one) if self._known_read else Text("...", "dim"),
                 duration(max(0, now - one.last)) if one.last else "-",
                 safe(one.error, 300),
             ],
@@ -265,7 +265,7 @@ class Failures(View):
     def _left(self, one: Group) -> Text:
         """How many failed jobs there are now; what is not read yet is not nothing."""
         if one.count:
-            return Text(f"{one.count:,}")
+            return Text(fitting(one.count, 5))
         return Text("-" if self._begun else "...", "dim")
 
     def draw(self) -> None:
@@ -386,14 +386,14 @@ class Failures(View):
             await hold(self.session, group.queue, tasks, org)
 
 
-def _since_text(since: Since | None, now: int) -> Text:
+def _since_text(since: Since | None, now: int, group: Group) -> Text:
     """``new 4f1c`` after a deploy, ``back 5m`` since it came back, or for how long it is known."""
     if since is None:
         return Text("-", "dim")
     if since.back is not None:
         return Text(f"back {duration(max(0, now - since.back))}", "bold warn")
     age = duration(max(0, now - since.first))
-    if now - since.first <= failures.FRESH:
+    if now - since.first <= failures.FRESH and group.raw != JobCancelled.code:
         if since.deploy is not None:
             return Text(f"new {safe(failures.deploy_name(since.deploy), 30)}", "bold warn")
         return Text(f"new {age}", "warn")

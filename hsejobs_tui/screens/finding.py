@@ -162,6 +162,11 @@ class Finding(OneQueue):
             now = self.session.now()
             self._again_at = now + max(AGAIN, SHARE * (now - began))
 
+    def search_again_soon(self) -> None:
+        """Searches again with the next poll if jobs have moved."""
+        if self.hits is not None and self.hits.done:
+            self._again_at = self.session.now()
+
     @property
     def _counts(self) -> object:
         """Changes when jobs of the queue come, end or are moved."""

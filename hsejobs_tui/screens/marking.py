@@ -96,6 +96,13 @@ class Marking(Finding):
             session.show_message(error)
 
     async def _act(self, name: str) -> None:
+        try:
+            await self._act_on(name)
+        finally:
+            # What was found may have moved.
+            self.search_again_soon()
+
+    async def _act_on(self, name: str) -> None:
         session = self.session
         if not self.rows.all_marked:
             if await act(session, name, self.queue, self._targets()):

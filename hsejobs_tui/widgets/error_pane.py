@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rich.text import Text
 from textual.widgets import Static
 
+from hsejobs.errors import JobCancelled
 from hsejobs.model import JobRecord
 from hsejobs.wording import counted, verb
 from hsejobs_tui.core import charts, failures
@@ -179,6 +180,8 @@ def _deploy(shown: Shown, now: int) -> Text:
     which = f"deploy {safe(failures.deploy_name(deploy), 60)}"
     at = f"({moment_text(deploy.at, now - deploy.at)})"
     name = failures.name_of(shown.group)
+    if shown.group.raw == JobCancelled.code:
+        return Text("cancelled by a person or a program: no error, and of no deploy", "dim")
     if (older := since.deploy) is not None and older.at < deploy.at:
         fresh = now - since.first <= failures.FRESH and since.back is None
         if fresh and not known.before(name, older.at):

@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from hsejobs_tui.core import failures
+from hsejobs_tui.core.acting import acts_of
 from hsejobs_tui.core.source import LiveSource
+from hsejobs_tui.core.text import fitting
 from hsejobs_tui.screens import failures as screen
+from hsejobs_tui.widgets.rows import Rows
 from tests.support.waiting import redis_ms
 from tests.tui.conftest import Stage
 from tests.tui.driving import settle, shows, text_of, until
@@ -218,3 +222,42 @@ async def test_failed_jobs_are_not_read_again_while_nothing_changed(
         stage.writer.remove("mail", "one")
         stage.fail("two", "ValueError: b")
         await shows(pilot, "1 kind of failure, 1 job", "ValueError")
+
+
+@pytest.mark.anyio
+async def test_what_was_cancelled_is_last_and_is_blamed_on_no_deploy(stage: Stage) -> None:
+    """A flood that the operator has ended must not look like the error to mend."""
+    mark(stage, 8.5, "deploy", "deploy 4f1c")
+    stage.fail("broke", "KeyError: 'vat'")
+    acts = acts_of(stage.options(), stage.redis)
+    for n in range(12):
+        stage.add(f"flood-{n}")
+        acts.one("cancel", "mail", f"flood-{n}")
+    app = stage.app()
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await pilot.press("2")
+        await shows(pilot, "2 kinds of failures, 13 jobs")
+        screen: Any = app.screen
+        rows = screen.query_one(Rows)
+        assert [screen.shown[row.key].raw for _, row in sorted(rows.at.items())] == [
+            "error",
+            "cancelled",
+        ]
+        await pilot.press("j")
+        await shows(pilot, "cancelled by a person or a program: no error, and of no deploy")
+
+
+@pytest.mark.parametrize(
+    ("count", "cells", "text"),
+    [
+        (1_205, 5, "1,205"),
+        (15_013, 5, "15k"),
+        (145_019, 5, "145k"),
+        (3_406, 4, "3k"),
+        (999_600, 4, "1.0M"),
+        (1_234_567, 5, "1.23M"),
+        (12_345_678, 5, "12.3M"),
+    ],
+)
+def test_a_count_is_never_cut(count: int, cells: int, text: str) -> None:
+    assert fitting(count, cells) == text

@@ -154,6 +154,22 @@ async def test_circuits_in_the_order_of_trouble(stage: Stage, size: tuple[int, i
 
 
 @pytest.mark.anyio
+async def test_what_the_last_circuit_that_was_closed_has_delayed_is_still_known(
+    stage: Stage,
+) -> None:
+    Circuits(stage.redis, "t").open(CIRCUIT)
+    hold(stage, "one", CIRCUIT)
+    app = stage.app()
+    async with app.run_test(size=(120, 36), notifications=True) as pilot:
+        await pilot.press("6")
+        await shows(pilot, "1 of 1 open", "holds 1 of mail")
+        await pilot.press("c", "y")
+        await shows(pilot, "0 of 1 open", "1 of mail still wait for the time that it set")
+        await pilot.press("enter")
+        await shows(pilot, "one", "1 / 1")
+
+
+@pytest.mark.anyio
 async def test_the_circuits_of_one_host_are_one_alert_and_its_jobs_say_what_holds_them(
     stage: Stage,
 ) -> None:
