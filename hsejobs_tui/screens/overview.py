@@ -264,11 +264,9 @@ class Overview(OneQueue):
         if not self._has_panes:
             rows = max(2, min(need, room - min(4, len(found) or 1), room - 1))
             rows = max(rows, min(need, LEAST_ROWS + 1, room - 1))
-            lines = panes.advice_lines(found, width, room - rows)
-            if not live and room - rows > 1:
-                # The window that is shown ended earlier: these are no alerts of it.
-                shorter = panes.advice_lines(found, width, room - rows - 1)
-                lines = [[(" what to do now:", "dim")], *shorter]
+            # In a window that ended earlier, these are no alerts of it.
+            title: list[Line] = [[(" what to do now:", "dim")]] * (not live and room - rows > 1)
+            lines = [*title, *panes.advice_lines(found, width, room - rows - len(title))]
             lines = [panes.cut(one, width, ascii_only=plain) for one in lines]
         else:
             rows = min(need, max(LEAST_ROWS + 1, room - LEAST_PANES - 1))

@@ -21,12 +21,16 @@ def found(app: Any) -> list[str]:
     return [row.key for _, row in sorted(rows.at.items())]
 
 
-@pytest.mark.anyio
-async def test_a_filtered_list_follows_what_matches(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Searches again with the next poll."""
     monkeypatch.setattr(finding, "AGAIN", 0.0)
     monkeypatch.setattr(finding, "SHARE", 0.0)
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("at_once")
+async def test_a_filtered_list_follows_what_matches(stage: Stage) -> None:
     for n in range(3):
         stage.fail(f"old-{n}", "timeout of one")
     stage.fail("other", "no such thing")
@@ -67,11 +71,8 @@ async def test_a_list_that_is_older_says_of_when_it_is(
 
 
 @pytest.mark.anyio
-async def test_nothing_is_searched_again_while_nothing_changes(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(finding, "AGAIN", 0.0)
-    monkeypatch.setattr(finding, "SHARE", 0.0)
+@pytest.mark.usefixtures("at_once")
+async def test_nothing_is_searched_again_while_nothing_changes(stage: Stage) -> None:
     stage.fail("one", "timeout")
     app: Any = stage.app()
     async with app.run_test() as pilot:
