@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from hsejobs import codec
+from hsejobs.store.write import Added
 
 
 def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -15,20 +16,33 @@ def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None)
     return Response(codec.dumps(value), status, headers, "application/json")
 
 
+def accepted(queue: str, added: Added) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """Returns the headers and the body of the answer to an add: its id, and where the job is.
+
+    No part of it needs to be escaped: ids and names of queues have letters, digits and a few signs.
+    """
+    created = "true" if added.created else "false"
+    body = (
+        f'{{"jobId":"{added.id}","queue":"{queue}","status":"{added.status.value}",'
+        f'"created":{created}}}'
+    ).encode()
+    headers = [
+        (b"location", f"/api/jobs/{queue}/jobs/{added.id}".encode()),
+        (b"content-length", b"%d" % len(body)),
+        (b"content-type", b"application/json"),
+    ]
+    return headers, body
+
+
 class Accepted(Response):
-    """The answer to an add: 202, JSON, and where the job is. Starlette encodes every header again."""
+    """The answer to an add: 202. Starlette would encode every header again."""
 
     status_code = 202
 
-    def __init__(self, value: Any, location: str) -> None:
-        self.body, self.location = codec.dumps(value), location
+    def __init__(self, queue: str, added: Added) -> None:
+        self.head, self.body = accepted(queue, added)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends it."""
-        headers = [
-            (b"location", self.location.encode("latin-1")),
-            (b"content-length", b"%d" % len(self.body)),
-            (b"content-type", b"application/json"),
-        ]
-        await send({"type": "http.response.start", "status": 202, "headers": headers})
+        await send({"type": "http.response.start", "status": 202, "headers": self.head})
         await send({"type": "http.response.body", "body": self.body})

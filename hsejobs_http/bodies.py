@@ -58,7 +58,6 @@ async def read_body(request: Request) -> bytes:
         if size > BODY_LIMIT:
             raise too_large()
         pieces.append(piece)
-    request.scope["bytes"] = size
     return b"".join(pieces) if len(pieces) > 1 else pieces[0]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -29,12 +30,12 @@ from hsejobs.errors import (
 from hsejobs.model import check_organization
 from hsejobs.services.artifacts.access import viewer_of
 from hsejobs.store.registry import QueueInfo
-from hsejobs.store.write import Added, NewJob, new_nonce
+from hsejobs.store.write import NewJob, new_nonce
 from hsejobs_http import bodies, waiting
 from hsejobs_http.answers import Accepted
 from hsejobs_http.bodies import AddRequest
 from hsejobs_http.problems import Problem
-from hsejobs_http.state import Shim, require_role, shim
+from hsejobs_http.state import Shim, caller, check_role, shim
 from hsejobs_http.tokens import Caller
 
 
@@ -44,17 +45,17 @@ async def create(request: Request) -> Response:
     queue = request.path_params["queue"]
     info = shim_state.known(queue)
     if info is None:
-        info = await run_in_threadpool(shim_state.info, queue)
-    who = require_role(request, info.enqueue if info.enqueue in ("member", "admin") else "operator")
-    body = await bodies.read_json(request)
-    schema = _schema(info)
-    # Not `request.headers`, which would wrap them all to find what few callers send.
-    sent_headers = request.scope["headers"]
-    keys = [value.decode("latin-1") for name, value in sent_headers if name == b"idempotency-key"]
-    fields, closed = schema.get("properties", {}), schema.get("additionalProperties") is False
-    size = request.scope["bytes"]
-    sent = bodies.read_add_request(body, fields, keys, shim_state.salt, closed=closed, size=size)
-    new = _new_job(shim_state, info, sent, who, request.scope["trace"])
+        info = await shim_state.info_soon(queue)
+    who = check_adder(info, caller(request))
+    new = prepare(
+        shim_state,
+        info,
+        who,
+        # Not `request.headers`, which would wrap them all to find what few callers send.
+        request.scope["headers"],
+        await bodies.read_body(request),
+        request.scope["trace"],
+    )
     await _check_artifacts(shim_state, queue, new)
     seconds = waiting.wait_seconds(request) if request.scope["query_string"] else 0
     if tracing.tracer is None:
@@ -63,18 +64,53 @@ async def create(request: Request) -> Response:
         with tracing.sending(queue, [new]) as (traced,):
             added = await shim_state.adder.add(queue, traced)
     if not added.created:
-        await run_in_threadpool(_check_same, shim_state, queue, new, who, bool(keys))
+        await run_in_threadpool(check_same, shim_state, queue, new, who, request.scope["headers"])
     if seconds:
         ended = await waiting.after_adding(request, queue, added, seconds)
         if ended is not None:
             return ended
-    return _answer(queue, added)
+    return Accepted(queue, added)
+
+
+def check_adder(info: QueueInfo, who: Caller) -> Caller:
+    """Returns the caller if it may add jobs to the queue. Raises Problem 403."""
+    return check_role(who, info.enqueue if info.enqueue in ("member", "admin") else "operator")
+
+
+def prepare(
+    shim_state: Shim,
+    info: QueueInfo,
+    who: Caller,
+    headers: Iterable[tuple[bytes, bytes]],
+    body: bytes,
+    trace: str,
+) -> NewJob:
+    """Reads an add, and makes its job after all checks have passed; adds none.
+
+    Raises InvalidInput, Problem.
+    """
+    schema = _schema(info)
+    fields, closed = schema.get("properties", {}), schema.get("additionalProperties") is False
+    given, size = bodies.parse_json(body), len(body)
+    sent = bodies.read_add_request(
+        given, fields, _keys(headers), shim_state.salt, closed=closed, size=size
+    )
+    return _new_job(shim_state, info, sent, who, trace)
+
+
+def _keys(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
+    return [value.decode("latin-1") for name, value in headers if name == b"idempotency-key"]
+
+
+def wanted_artifacts(queue: str, new: NewJob) -> dict[str, str]:
+    """Returns the ids of the files that the payload refers to, by field."""
+    own = loaded(queue)
+    return {} if own is None else own.artifacts_of(new.payload)
 
 
 async def _check_artifacts(shim_state: Shim, queue: str, new: NewJob) -> None:
     """Raises InvalidPayload when the payload refers to a file that the job's owner may not read."""
-    own = loaded(queue)
-    wanted = {} if own is None else own.artifacts_of(new.payload)
+    wanted = wanted_artifacts(queue, new)
     if not wanted:
         return
 
@@ -94,16 +130,6 @@ async def _check_artifacts(shim_state: Shim, queue: str, new: NewJob) -> None:
         wrong = await run_in_threadpool(check)
         if wrong:
             raise bodies.combined(wrong)
-
-
-def _answer(queue: str, added: Added) -> Response:
-    body = {
-        "jobId": added.id,
-        "queue": queue,
-        "status": str(added.status),
-        "created": added.created,
-    }
-    return Accepted(body, f"/api/jobs/{queue}/jobs/{added.id}")
 
 
 def _schema(info: QueueInfo) -> dict[str, Any]:
@@ -229,7 +255,9 @@ def _check_role(own: JobHuey, new: NewJob, who: Caller) -> None:
         raise Problem(403, "forbidden", "this payload requires the role admin")
 
 
-def _check_same(shim_state: Shim, queue: str, new: NewJob, who: Caller, keyed: bool) -> None:
+def check_same(
+    shim_state: Shim, queue: str, new: NewJob, who: Caller, headers: Iterable[tuple[bytes, bytes]]
+) -> None:
     """Raises IdempotencyConflict when the id belongs to another organization or another body."""
     try:
         record = shim_state.runtime.reader.job(queue, new.id)
@@ -237,7 +265,7 @@ def _check_same(shim_state: Shim, queue: str, new: NewJob, who: Caller, keyed: b
         return  # it ended and was removed in the meantime
     if record.organization_id != new.organization_id and who.scope is not None:
         raise IdempotencyConflict("this id is in use; send another")
-    if not keyed:
+    if not _keys(headers):
         return
     _, dot, fingerprint = shim_state.runtime.reader.nonce(queue, new.id).partition(".")
     same = bool(dot) and fingerprint == new.nonce.partition(".")[2]

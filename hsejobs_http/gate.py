@@ -17,6 +17,7 @@ from hsejobs_http.problems import Problem, stopping, unexpected
 from hsejobs_http.proxies import Proxies
 from hsejobs_http.queries import QueryCheck
 from hsejobs_http.tokens import TokenVerifier, bearer, check_once
+from hsejobs_http.wire import send_whole
 
 #: Seconds for which log lines are collected before they are written.
 FLUSH_SECONDS = 0.02
@@ -41,6 +42,8 @@ class RequestGate:
         self.app, self.verifier = app, verifier
         #: Where requests go that may pass; the application behind it.
         self.entry = app
+        #: What takes adds past all of this; set once the application is complete.
+        self.direct: Any = None
         self.metrics_token = metrics_token
         self.counts, self.proxies = counts, proxies
         #: Path templates by endpoint; requests to others are counted as `unmatched`.
@@ -58,14 +61,27 @@ class RequestGate:
             await self.app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        request_id = self._identify(scope, headers)
+        request_id = self.identify(scope, headers)
         started, status = time.perf_counter(), 0
+        # The head of an answer of known length: it is sent with the body.
+        head: Any = None
 
         async def answer(message: Any) -> None:
-            nonlocal status
+            nonlocal status, head
             if message["type"] == "http.response.start":
+                own = (b"x-request-id", request_id.encode())
+                headers = message["headers"] = [*message["headers"], own]
+                if any(name == b"content-length" for name, _ in headers):
+                    head = message
+                    return
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+            elif head is not None:
+                held, head = head, None
+                status = held["status"]
+                whole = not message.get("more_body") and message.get("body", b"")
+                if whole is not False and send_whole(send, held, whole):
+                    return
+                await send(held)
             await send(message)
 
         method = scope["method"]
@@ -74,7 +90,7 @@ class RequestGate:
             scope = {**scope, "method": "GET", "head": True}
         try:
             try:
-                self._check(scope, headers)
+                self.check(scope, headers)
                 self.check_query(scope)
                 await self.entry(scope, receive, answer)
             except Problem as problem:
@@ -94,9 +110,9 @@ class RequestGate:
                     raise
                 await stopping().response()(scope, receive, answer)
         finally:
-            self._log(scope, method, status, started, request_id)
+            self.log(scope, method, status, started, request_id)
 
-    def _identify(self, scope: Any, headers: dict[bytes, bytes]) -> str:
+    def identify(self, scope: Any, headers: dict[bytes, bytes]) -> str:
         """Sets the request's trace and client address in the scope; returns the request's id."""
         given = headers.get(b"x-request-id", b"")
         request_id = (
@@ -114,7 +130,7 @@ class RequestGate:
 
     async def _socket(self, scope: Any, receive: Any, send: Any) -> None:
         """Passes a view's socket on; a refusal is answered as for any request."""
-        request_id = self._identify(scope, dict(scope["headers"]))
+        request_id = self.identify(scope, dict(scope["headers"]))
         begun = False
 
         async def answer(message: Any) -> None:
@@ -134,7 +150,8 @@ class RequestGate:
             if not begun:
                 await problem.response()(scope, receive, send)
 
-    def _check(self, scope: Any, headers: dict[bytes, bytes]) -> None:
+    def check(self, scope: Any, headers: dict[bytes, bytes]) -> None:
+        """Sets the caller in the scope. Raises Problem 400, 401, 403, 413."""
         check_once(scope["headers"])
         path: str = scope["path"]
         if path == "/metrics" and self.metrics_token is not None:
@@ -162,21 +179,22 @@ class RequestGate:
         if len(length) > 12 or (length.isdigit() and int(length) > BODY_LIMIT):
             raise too_large()
 
-    def _log(self, scope: Any, method: str, status: int, started: float, request_id: str) -> None:
+    def log(self, scope: Any, method: str, status: int, started: float, request_id: str) -> None:
+        """Counts and logs an answered request; ``started`` is of ``time.perf_counter``."""
         who, seconds = scope.get("caller"), time.perf_counter() - started
         route = self.paths.get(scope.get("endpoint"), UNMATCHED)
         self.counts.note(route, method, status, seconds)
-        fields = {
-            "requestId": request_id,
-            "client": scope["address"],
-            "method": method,
-            "path": _shown(scope["path"]),
-            "status": status or None,
-            "duration": round(seconds * 1000, 2),
-            "organizationId": who.organization_id if who else None,
-            "userId": who.user_id if who else None,
-        }
-        if logs.emit_buffered("request", fields) and not self._flushing:
+        waits = logs.request(
+            request_id,
+            scope["address"],
+            method,
+            _shown(scope["path"]),
+            status or None,
+            seconds,
+            who.organization_id if who else None,
+            who.user_id if who else None,
+        )
+        if waits and not self._flushing:
             self._flushing = True
             asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._flush)
 

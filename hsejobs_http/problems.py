@@ -125,6 +125,16 @@ def problem_of(error: JobsError) -> Problem:
     return Problem(500, error.code, INTERNAL_ERROR)
 
 
+def answer_to(error: Exception, request_id: str) -> Problem:
+    """Returns the answer to any error of an add; logs what is unexpected."""
+    if isinstance(error, Problem):
+        return error
+    problem = problem_of(error) if isinstance(error, JobsError) else None
+    if problem is None or problem.status == 500:
+        return unexpected(error, request_id)
+    return problem
+
+
 def unexpected(error: BaseException, request_id: str) -> Problem:
     """Logs an unexpected error with its cause and place, and returns its answer.
 

@@ -7,6 +7,7 @@ import logging
 import time
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from hsejobs import application, tracing
@@ -53,6 +54,7 @@ class Shim:
         self.pages = asyncio.Semaphore(PAGES_AT_ONCE)
         self.bulk = asyncio.Semaphore(BULK_AT_ONCE)
         self._infos: dict[str, tuple[float, QueueInfo]] = {}
+        self._reading: dict[str, asyncio.Future[QueueInfo]] = {}
         #: By queue, task as named, and whether an operator adds: the description and what came of it.
         self.targets: dict[tuple[str, str | None, bool], tuple[QueueInfo, TaskTarget]] = {}
         self._registered = False
@@ -125,6 +127,21 @@ class Shim:
         self._infos[queue] = (now, found)
         return found
 
+    async def info_soon(self, queue: str) -> QueueInfo:
+        """As `info`, in a thread; requests that need it at the same time share one read."""
+        reading = self._reading.get(queue)
+        if reading is None:
+            reading = asyncio.ensure_future(run_in_threadpool(self.info, queue))
+            self._reading[queue] = reading
+            reading.add_done_callback(lambda done: self._read(queue, done))
+        return await asyncio.shield(reading)
+
+    def _read(self, queue: str, done: asyncio.Future[QueueInfo]) -> None:
+        del self._reading[queue]
+        if not done.cancelled():
+            # Its error is raised to those that wait for it, if there are any left.
+            done.exception()
+
     def known(self, queue: str) -> QueueInfo | None:
         """Returns the cached description, or None; never asks Redis."""
         found = self._infos.get(queue)
@@ -179,7 +196,11 @@ def viewer(who: Caller) -> FileViewer:
 
 def require_role(request: Request, role: str) -> Caller:
     """Returns the caller if it has this role or a higher one. Raises Problem 403."""
-    who = caller(request)
+    return check_role(caller(request), role)
+
+
+def check_role(who: Caller, role: str) -> Caller:
+    """Returns the caller if it has this role or a higher one. Raises Problem 403."""
     if who.rank < ROLES.index(role):
         raise Problem(403, "forbidden", f"this needs the role {role}")
     return who

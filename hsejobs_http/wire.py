@@ -7,8 +7,13 @@ import binascii
 import re
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
+from hsejobs.model import QUEUE_NAME, RESERVED_QUEUE_NAMES
 from hsejobs_http.connections import connection_limiter
 from hsejobs_http.problems import MEDIA_TYPE, RETRY_AFTER, Problem, too_slow
 from hsejobs_http.watching import stopping
@@ -23,6 +28,12 @@ _REASONS = {
     431: "Request Header Fields Too Large",
     503: "Service Unavailable",
 }
+#: The paths of adds, as sent, and the longest body of one that needs no task.
+_ADDS, _LONGEST = re.compile(rb"/api/jobs/(%b)" % QUEUE_NAME.pattern.encode()), 65_536
+#: What no header may contain: HTTP would end it there.
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+#: Headers that change how an answer is sent, which is uvicorn's part.
+_FRAMING = frozenset({b"connection", b"transfer-encoding"})
 #: The states of a connection that is not being answered, or whose peer does not read the answer; in the
 #: order in which they are closed to make room.
 _HEAD, _IDLE, _BODY, _STUCK = range(4)
@@ -37,6 +48,10 @@ class Wire(HttpToolsProtocol):
         self._head: int | None = 0
         self._ended = False
         self._limiter = connection_limiter()
+        self._adds: Any = getattr(self.app, "direct", None)
+        #: The queue that the current request adds to, while it may be answered without a task, and its body.
+        self._direct: str | None = None
+        self._pieces: list[bytes] = []
         #: When the time limit of the current state ends, and when the state began (loop time in s).
         self._due = self._since = 0.0
         self._state = _HEAD
@@ -72,8 +87,13 @@ class Wire(HttpToolsProtocol):
             return
         self._ended = False
         super().data_received(data)
+        if self.transport.is_closing():
+            return
+        if self._direct is not None and not self._adds.passes(self.scope):
+            # It is refused before the rest of its body has come.
+            self._hand_over()
         # If a request was completed by these bytes, few of them belong to the next head.
-        if self._head is not None and not self._ended and not self.transport.is_closing():
+        if self._head is not None and not self._ended:
             self._head += len(data)
             if self._head > HEAD_LIMIT:
                 detail = f"the request line and headers have more than {HEAD_LIMIT:,} bytes"
@@ -94,20 +114,74 @@ class Wire(HttpToolsProtocol):
         """Called by the parser at the end of the headers."""
         self._head = None
         self._enter_state(_BODY)
+        self._direct = self._queue()
+        if self._direct is None:
+            self._begin()
+
+    def _queue(self) -> str | None:
+        """Returns the queue that the request adds to, if it may be answered without a task."""
+        parser, cycle = self.parser, self.cycle
+        if self._adds is None or parser.get_method() != b"POST":
+            return None
+        if self.pipeline or (cycle is not None and not cycle.response_complete):
+            return None
+        found = _ADDS.fullmatch(self.url)
+        special = self.expect_100_continue or parser.should_upgrade()
+        if found is None or special or parser.get_http_version() != "1.1":
+            return None
+        queue = found[1].decode()
+        if queue in RESERVED_QUEUE_NAMES:
+            return None
+        self.scope["method"], self.scope["path"] = "POST", self.url.decode()
+        return queue
+
+    def _begin(self) -> None:
+        """Starts the task that answers the request."""
         super().on_headers_complete()
+        self._add_cycle()
+
+    def _add_cycle(self) -> None:
         self._cycles = [one for one in self._cycles if not one.response_complete]
         self._cycles.append(self.cycle)
 
     def on_body(self, body: bytes) -> None:
         """Called by the parser for each piece of a body; extends the time limit at the minimum rate."""
         self._due += len(body) / self._limiter.timeouts.rate
-        super().on_body(body)
+        if self._direct is None:
+            super().on_body(body)
+            return
+        self._pieces.append(body)
+        if len(body) > _LONGEST or sum(map(len, self._pieces)) > _LONGEST:
+            self._hand_over()
 
     def on_message_complete(self) -> None:
         """Called by the parser at the end of a request; further bytes belong to the next head."""
-        super().on_message_complete()
+        if self._direct is None or not self._take(self._direct):
+            self._hand_over()
+            super().on_message_complete()
         self._head, self._ended = 0, True
         self._enter_state(_IDLE)
+
+    def _take(self, queue: str) -> bool:
+        """Whether the request is answered without a task."""
+        body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        cycle = _DirectCycle(self)
+        if not self._adds.take(self.scope, queue, body, cycle.answer, self.loop):
+            return False
+        self._direct, self._pieces = None, []
+        # uvicorn's own has more, which none of its other methods asks for.
+        self.cycle = cycle  # type: ignore[assignment]
+        self._add_cycle()
+        return True
+
+    def _hand_over(self) -> None:
+        """Starts the task after all, if the request was kept from it."""
+        if self._direct is None:
+            return
+        pieces, self._direct, self._pieces = self._pieces, None, []
+        self._begin()
+        for piece in pieces:
+            super().on_body(piece)
 
     def on_response_complete(self) -> None:
         """Called when an answer is complete; the time limit of the next request starts now."""
@@ -127,6 +201,7 @@ class Wire(HttpToolsProtocol):
     def shutdown(self) -> None:
         """Called by uvicorn when it stops; requests that wait for events are answered now."""
         stopping().set()
+        self._hand_over()
         super().shutdown()
 
     # -- time
@@ -181,6 +256,7 @@ class Wire(HttpToolsProtocol):
                 self.transport.close()
 
     def _end_late_body(self, now: float) -> None:
+        self._hand_over()
         cycle = self.cycle
         if cycle is None or cycle.response_complete:
             self.transport.close()
@@ -217,6 +293,84 @@ class Wire(HttpToolsProtocol):
         )
         self.transport.write(head.encode() + body)
         self.transport.close()
+
+
+class _DirectCycle:
+    """What uvicorn's cycle is for other requests, for one that is answered without a task.
+
+    The protocol asks it whether it is answered, and tells it that the connection has closed.
+    """
+
+    __slots__ = (
+        "default_headers",
+        "disconnected",
+        "keep_alive",
+        "on_response",
+        "response_complete",
+        "scope",
+        "transport",
+    )
+    response_started = False
+
+    def __init__(self, wire: Wire) -> None:
+        self.scope, self.transport = wire.scope, wire.transport
+        self.default_headers = wire.server_state.default_headers
+        self.on_response = wire.on_response_complete
+        self.keep_alive = bool(wire.parser.should_keep_alive())
+        self.disconnected = self.response_complete = False
+
+    @property
+    def message_event(self) -> _DirectCycle:
+        """The event that wakes a task which waits for the body; there is none."""
+        return self
+
+    def set(self) -> None:
+        """Wakes nothing."""
+
+    def answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        """Writes the answer, unless the connection has closed."""
+        if not self.disconnected and not self.transport.is_closing():
+            _write_whole(self, status, headers, body)
+
+
+def send_whole(send: Any, start: Any, body: bytes) -> bool:
+    """Writes an answer with its body at once, as ``send`` would in two pieces; False: it must do it.
+
+    To write costs more than to make the answer, for us and for the caller, who is woken by each piece.
+    ``start`` has the length of the body among its headers, whose names are in lower case.
+    """
+    cycle = getattr(send, "__self__", None)
+    if not isinstance(cycle, RequestResponseCycle) or cycle.flow.write_paused:
+        return False
+    headers = start["headers"]
+    values = b"".join([value for _, value in headers])
+    if not _FRAMING.isdisjoint([name for name, _ in headers]) or _CONTROL.search(values):
+        return False
+    if not cycle.disconnected:
+        cycle.waiting_for_100_continue = False
+        cycle.response_started = True
+        _write_whole(cycle, start["status"], headers, body)
+        cycle.message_event.set()
+    return True
+
+
+def _write_whole(
+    cycle: RequestResponseCycle | _DirectCycle,
+    status: int,
+    headers: list[tuple[bytes, bytes]],
+    body: bytes,
+) -> None:
+    """Writes the only piece of an answer; the next request of the connection may begin."""
+    lines = [b"%b: %b\r\n" % pair for pair in (*cycle.default_headers, *headers)]
+    if not cycle.keep_alive:
+        lines.append(b"connection: close\r\n")
+    if cycle.scope["method"] == "HEAD":
+        body = b""
+    cycle.transport.write(b"".join((STATUS_LINE[status], *lines, b"\r\n", body)))
+    cycle.response_complete = True
+    if not cycle.keep_alive:
+        cycle.transport.close()
+    cycle.on_response()
 
 
 def _is_handshake(headers: list[tuple[bytes, bytes]]) -> bool:

@@ -25,7 +25,7 @@ def add(who: str, number: int) -> None:
     job = NewJob(new_job_id(), f"{who}.{number}", b"{}", 3, 1, 0, 0)
     runtime().writer.add("forks", job)
     logs.job("added", "forks", job.id, f"{who}.{number}", None)
-    logs.emit_buffered("noted", {"line": f"note.{who}.{number}"})
+    logs.job("noted", "forks", job.id, "", None, {"line": f"note.{who}.{number}"})
     if number % 2:
         logs.flush()
     logs.emit("told", line=f"told.{who}.{number}")

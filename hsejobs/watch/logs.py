@@ -19,6 +19,8 @@ from hsejobs import codec, forks
 
 _LEVEL_OF = {"stalled": logging.WARNING, "failed": logging.ERROR, "retrying": logging.WARNING}
 _names = {logging.INFO: "info", logging.WARNING: "warning", logging.ERROR: "error"}
+#: The names of our own fields in a line about a job.
+_OWN = frozenset({"time", "level", "event", "jobId", "queue", "status", "organizationId"})
 #: Huey's messages that duplicate our own lines.
 _DUPLICATES = (
     "Executing %s",
@@ -182,7 +184,7 @@ def job(
         return
     if level < _sink.level:
         return
-    if _sink.console or fields:
+    if _sink.console:
         about = {
             "jobId": job_id,
             "queue": queue,
@@ -191,10 +193,12 @@ def job(
         }
         line = _line(level, event, {**about, **(fields or {}), **about})
     else:
+        # What the fields add must not replace our own.
+        added = {name: one for name, one in fields.items() if name not in _OWN} if fields else None
         line = (
             f'{{"time": "{_now()}", "level": "{_names[level]}", "event": "{event}", '
             f'"jobId": "{job_id}", "queue": "{queue}", "status": "{status}", '
-            f'"organizationId": {_quoted(organization_id)}}}'
+            f'"organizationId": {_quoted(organization_id)}{", " + _encode(added)[1:] if added else "}"}'
         )
     _sink.lines.append(line)
     if level > logging.INFO:
@@ -213,23 +217,58 @@ def completed(
     queue: str, job_id: str, organization_id: str | None, run_us: int, trace: str = ""
 ) -> None:
     """Buffers the line of a completed job, with ``duration`` in ms. The most frequent line."""
-    if _sink.stream is None or _sink.console or trace:
-        fields = {"duration": run_us / 1000, **(trace_fields(trace) if trace else {})}
+    if _sink.stream is None or _sink.console:
+        fields = {"duration": run_us / 1000, **trace_fields(trace)}
         job("completed", queue, job_id, "completed", organization_id, fields)
     elif _sink.level <= logging.INFO:
+        traced = ""
+        if trace:
+            found = trace_fields(trace).items()
+            traced = "".join([f', "{name}": {_quote(one)}' for name, one in found])
         _sink.lines.append(
             f'{{"time": "{_now()}", "level": "info", "event": "completed", "jobId": "{job_id}", '
             f'"queue": "{queue}", "status": "completed", '
-            f'"organizationId": {_quoted(organization_id)}, "duration": {run_us / 1000}}}'
+            f'"organizationId": {_quoted(organization_id)}, "duration": {run_us / 1000}{traced}}}'
         )
 
 
-def emit_buffered(event: str, fields: dict[str, Any]) -> bool:
-    """Logs a line that may wait for the next ``flush``; True if the caller must flush."""
+def request(
+    request_id: str,
+    client: str | None,
+    method: str,
+    path: str,
+    status: int | None,
+    seconds: float,
+    organization_id: str | None,
+    user_id: str | None,
+) -> bool:
+    """Logs an answered HTTP request; True if the line waits, and the caller must ``flush``."""
+    duration = round(seconds * 1000, 2)
+    if _sink.stream is not None and not _sink.console:
+        if _sink.level > logging.INFO:
+            return False
+        _sink.lines.append(
+            f'{{"time": "{_now()}", "level": "info", "event": "request", '
+            f'"requestId": {_quote(request_id)}, "client": {_quoted(client)}, '
+            f'"method": "{method}", "path": {_quote(path)}, "status": {status or "null"}, '
+            f'"duration": {duration}, "organizationId": {_quoted(organization_id)}, '
+            f'"userId": {_quoted(user_id)}}}'
+        )
+        return True
+    fields: dict[str, Any] = {
+        "requestId": request_id,
+        "client": client,
+        "method": method,
+        "path": path,
+        "status": status,
+        "duration": duration,
+        "organizationId": organization_id,
+        "userId": user_id,
+    }
     if _sink.stream is None:
-        emit(event, **fields)
+        emit("request", **fields)
     elif _sink.level <= logging.INFO:
-        _sink.lines.append(_line(logging.INFO, event, fields))
+        _sink.lines.append(_line(logging.INFO, "request", fields))
         return True
     return False
 

@@ -15,6 +15,9 @@ import jwt
 import pytest
 import redis
 
+from hsejobs.engine import runtime
+from hsejobs.engine.runtime import Runtime
+from hsejobs.settings import load_settings
 from tests import forkserver
 from tests.support import wait_until
 
@@ -179,3 +182,15 @@ def few(redis_url: str, tmp_path: Path) -> Iterator[Shim]:
     """A shim that allows two views at once."""
     with running(tmp_path, JOBS_HTTP_VIEWERS="2") as found:
         yield found
+
+
+@pytest.fixture
+def gate(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setenv("JOBS_JWT_SECRET", SECRET)
+    monkeypatch.setattr(runtime, "_runtime", Runtime(load_settings()))
+    from hsejobs_http.app import create_app
+
+    made = create_app()
+    yield made
+    made.app.state.shim.adder.close()
+    runtime.runtime().redis.close()

@@ -4,31 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from hsejobs.engine import runtime
-from hsejobs.engine.runtime import Runtime
 from hsejobs.errors import RedisUnavailable
-from hsejobs.settings import load_settings
 from hsejobs_http import creating
-from hsejobs_http.app import create_app
-from tests.http.conftest import MAIL, SECRET, token
+from tests.http.conftest import MAIL, token
 
 Answer = tuple[int, bytes, list[tuple[str, str]]]
-
-
-@pytest.fixture
-def gate(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setenv("JOBS_JWT_SECRET", SECRET)
-    monkeypatch.setattr(runtime, "_runtime", Runtime(load_settings()))
-    made = create_app()
-    yield made
-    made.app.state.shim.adder.close()
-    runtime.runtime().redis.close()
 
 
 def ask(gate: Any, path: str, body: bytes, **headers: str) -> httpx.Response:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from hsejobs.errors import InvalidPayload
 from hsejobs.masking import MASK
@@ -18,15 +18,17 @@ MAX_NAME_CHARS = 200
 MAX_TEXT_CHARS = 1000
 """The longest address with a name in which every character is escaped."""
 
-_ATEXT = r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~\u0080-\U0010ffff]"
+_ASCII = r"A-Za-z0-9!#$%&'*+\-/=?^_`{|}~"
+_ATEXT = rf"[{_ASCII}\u0080-\U0010ffff]"
 _LOCAL = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*")
+#: Most addresses: short, of ASCII, without a name. What is before the @ needs no more checks.
+_PLAIN = re.compile(rf"([{_ASCII}]+(?:\.[{_ASCII}]+)*)@([A-Za-z0-9.-]{{1,100}})")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _MASKABLE_DOMAIN = re.compile(r"[\w.-]{1,253}")
 _ANY_ADDRESS = re.compile(r"[^\s<>\"'(),;:@]{1,100}@[^\s<>\"'(),;:@]{1,255}")
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """A checked address. ``domain`` is lower-case ASCII (IDNA)."""
 
     name: str
@@ -45,6 +47,12 @@ def parse_address(text: str, field: str) -> Address:
     Accepts exactly one address, not a list. Raises `InvalidPayload` naming
     ``field``; the message never repeats the text.
     """
+    plain = _PLAIN.fullmatch(text)
+    if plain and len(plain[1]) <= MAX_LOCAL_BYTES:
+        try:
+            return Address("", plain[1], ascii_domain(plain[2]))
+        except ValueError:
+            plain = None  # what is wrong is said below
     if len(text) > MAX_TEXT_CHARS:
         raise InvalidPayload(field, f"is longer than {MAX_TEXT_CHARS} characters")
     text = check_line(field, text).strip(" ")
