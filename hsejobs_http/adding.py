@@ -7,15 +7,20 @@ loop never waits for Redis.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
+from hsejobs.engine.adding import log_added
 from hsejobs.engine.huey import loaded
 from hsejobs.engine.runtime import runtime
-from hsejobs.errors import BacklogFull
+from hsejobs.errors import BacklogFull, JobsError
+from hsejobs.store import adds, keys
+from hsejobs.store.client import PROBE_AFTER, REPLY_TIMEOUT
+from hsejobs.store.lane import Lane, LaneBroken
 from hsejobs.store.write import Added, NewJob
 from hsejobs.watch import logs
 from hsejobs_http.problems import unexpected
@@ -23,22 +28,39 @@ from hsejobs_http.problems import unexpected
 #: Jobs in one batch at most.
 BATCH_LIMIT = 250
 #: While more requests arrive, the first one waits for others this long at most, or until ``ENOUGH`` wait.
-HOLD_SECONDS, ENOUGH = 0.002, 32
+HOLD_SECONDS, ENOUGH = 0.002, 16
+#: Batches on their way at once: Redis adds one while the loop reads the requests of the next.
+FLIGHTS = 4
+#: Seconds that the first reply on a connection may take that was idle.
+IDLE_TIMEOUT = 0.25
+
+
+#: A job to add: its queue, the loop of the request, and what to call there with the result.
+_Item = tuple[str, NewJob, Any, Callable[[Any], None]]
 
 
 class Adder:
-    """A thread that adds jobs. Call ``add`` from the event loop; when it returns, the job is in Redis."""
+    """Adds jobs: from the event loop, and in a thread while that is not possible.
+
+    The loop has a connection of its own, as two threads that take turns cost more than the adds. The
+    thread waits for Redis, tries again and finds another server; it adds whatever the loop could not.
+    """
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[str, NewJob, Any, Any]] = deque()
+        self._waiting: deque[_Item] = deque()
+        #: Those that the thread adds.
+        self._left: deque[_Item] = deque()
         self._wake = threading.Event()
         self._waking = False
         self._stop = False
+        self._flights: Flights | None = None
+        #: Whether this Redis can be used from the loop.
+        self._lanes = True
         self._thread = threading.Thread(target=self._run, name="adder", daemon=True)
         self._thread.start()
 
     async def add(self, queue: str, new: NewJob) -> Added:
-        """Adds one job. Raises RedisUnavailable, BacklogFull."""
+        """Adds one job; it is in Redis on return. Raises RedisUnavailable, BacklogFull."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Added] = loop.create_future()
         self.submit(queue, new, loop, partial(_settle, future))
@@ -52,53 +74,203 @@ class Adder:
             loop.call_soon(self._wake_up, loop, loop.time() + HOLD_SECONDS, 0)
 
     def _wake_up(self, loop: Any, until: float, before: int) -> None:
-        """Wakes the thread once the loop has read all requests that were there, or many of them.
+        """Sends what waits once the loop has read all requests that were there, or many of them.
 
-        The thread competes with the loop for the interpreter, and a round trip costs about as much for
-        one job as for twenty. A loop that has nothing else to do comes back here at once.
+        A round trip costs about as much for one job as for twenty. A loop that has nothing else to do
+        comes back here at once.
         """
         waiting = len(self._waiting)
         if before < waiting < ENOUGH and loop.time() < until:
             loop.call_soon(self._wake_up, loop, until, waiting)
             return
         self._waking = False
+        self._go(loop)
+
+    def _go(self, loop: Any) -> None:
+        flights = self._flights
+        if flights is None or flights.loop is not loop:
+            self._leave(_taken(self._waiting, len(self._waiting)))
+        elif flights.free and self._waiting:
+            flights.send(_taken(self._waiting, BATCH_LIMIT))
+
+    def _leave(self, items: list[_Item]) -> None:
+        """Leaves jobs to the thread."""
+        self._left += items
         self._wake.set()
+
+    def _landed(self, left: list[_Item] | None) -> None:
+        """Called when a batch has ended, or with all that is left to the thread."""
+        if left is not None:
+            self._flights = None
+            self._leave(left)
+        elif self._flights is not None and not self._waking:
+            self._go(self._flights.loop)
 
     def close(self) -> None:
         """Adds the jobs that still wait, then ends the thread."""
         self._stop = True
-        self._wake.set()
+        if self._flights is not None:
+            self._flights.abandon()
+        self._leave(_taken(self._waiting, len(self._waiting)))
         self._thread.join()
 
+    # -- the thread
+
     def _run(self) -> None:
-        while True:
+        while not self._stop or self._left:
             self._wake.wait()
             self._wake.clear()
-            # Those that come from now on have a wake-up of their own.
-            left = len(self._waiting)
-            while left:
-                batch = [self._waiting.popleft() for _ in range(min(BATCH_LIMIT, left))]
+            while batch := _taken(self._left, BATCH_LIMIT):
                 self._add(batch)
-                left = len(self._waiting) if self._stop else left - len(batch)
-            if self._stop:
-                break
         runtime().redis.close()
 
-    def _add(self, batch: list[tuple[str, NewJob, Any, Any]]) -> None:
-        by_queue: dict[str, list[tuple[str, NewJob, Any, Any]]] = {}
+    def _add(self, batch: list[_Item]) -> None:
+        by_queue: dict[str, list[_Item]] = {}
         for item in batch:
             by_queue.setdefault(item[0], []).append(item)
-        answers: list[tuple[Any, Any, Any]] = []
+        answers: list[tuple[_Item, Any]] = []
+        well = True
         for queue, items in by_queue.items():
             try:
                 added: list[Any] = _results(queue, [item[1] for item in items])
             except Exception as error:
-                added = [error] * len(items)
-            answers += [(item[2], item[3], one) for item, one in zip(items, added, strict=True)]
-        for loop in {answer[0] for answer in answers}:
-            of_loop = [(done, one) for its, done, one in answers if its is loop]
-            loop.call_soon_threadsafe(_resolve, of_loop)
+                added, well = [error] * len(items), False
+            answers += zip(items, added, strict=True)
+        for loop in {item[2] for item in batch}:
+            of_loop = [(item[3], one) for item, one in answers if item[2] is loop]
+            # A loop that has ended waits for nothing.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(_resolve, of_loop)
         logs.flush()
+        if well and self._lanes and self._flights is None and not self._stop:
+            self._open(batch[-1][2])
+
+    def _open(self, loop: Any) -> None:
+        """Gives the loop a connection, now that Redis answers."""
+        try:
+            lane = runtime().redis.lane()
+        except JobsError:
+            return
+        if lane is None:
+            self._lanes = False
+            return
+        try:
+            loop.call_soon_threadsafe(self._adopt, lane, loop)
+        except RuntimeError:
+            lane.close()
+
+    def _adopt(self, lane: Lane, loop: Any) -> None:
+        if self._stop or self._flights is not None:
+            lane.close()
+            return
+        self._flights = Flights(lane, loop, self._landed)
+        self._go(loop)
+
+
+def _taken(items: deque[_Item], most: int) -> list[_Item]:
+    """The first items, removed; ``most``: how many at most."""
+    return [items.popleft() for _ in range(min(most, len(items)))]
+
+
+class _Flight(NamedTuple):
+    """A batch on its way: its jobs in the order of the results, the calls that add them, and its timer."""
+
+    batch: list[_Item]
+    calls: list[tuple[str, list[NewJob]]]
+    timer: Any
+
+
+class Flights:
+    """Batches on their way to Redis on a lane; all of it runs on the loop.
+
+    ``landed`` is called with None when a batch has ended, or once with those that could not be finished.
+    """
+
+    def __init__(self, lane: Lane, loop: Any, landed: Callable[[list[_Item] | None], None]) -> None:
+        self.lane, self.loop, self._landed = lane, loop, landed
+        self._open: deque[_Flight] = deque()
+        self._replies: list[Any] = []
+        self._used = loop.time()
+        loop.add_reader(lane.fileno(), self._arrived)
+
+    @property
+    def free(self) -> bool:
+        """Whether another batch may go."""
+        return len(self._open) < FLIGHTS
+
+    def send(self, batch: list[_Item]) -> None:
+        """Sends a batch."""
+        by_queue: dict[str, list[_Item]] = {}
+        for item in batch:
+            by_queue.setdefault(item[0], []).append(item)
+        calls: list[tuple[str, list[NewJob]]] = []
+        commands = []
+        for queue, items in by_queue.items():
+            base = keys.base(runtime().prefix, queue)
+            for jobs, words in adds.commands(base, [item[1] for item in items]):
+                calls.append((queue, jobs))
+                commands.append(words)
+        now = self.loop.time()
+        # A connection that was idle may have been lost without a word.
+        patience = REPLY_TIMEOUT if now - self._used < PROBE_AFTER else IDLE_TIMEOUT
+        timer = self.loop.call_at(now + patience, self.abandon)
+        ordered = [item for items in by_queue.values() for item in items]
+        self._open.append(_Flight(ordered, calls, timer))
+        own = [loaded(queue) for queue in by_queue]
+        try:
+            if all(one is None or one.registered for one in own):
+                self.lane.send(commands)
+                return
+        except LaneBroken:
+            pass
+        self.abandon()
+
+    def _arrived(self) -> None:
+        try:
+            self._replies += self.lane.replies()
+            while self._open and len(self._replies) >= len(self._open[0].calls):
+                self._land(self._open[0])
+        except Exception as error:  # the thread adds what is left, and says what is wrong
+            if not isinstance(error, LaneBroken):
+                unexpected(error, "")
+            self.abandon()
+
+    def _land(self, flight: _Flight) -> None:
+        replies = self._replies[: len(flight.calls)]
+        if any(isinstance(one, Exception) for one in replies):
+            raise LaneBroken
+        found = [
+            one
+            for (queue, jobs), reply in zip(flight.calls, replies, strict=True)
+            for one in adds.results(queue, jobs, reply)
+        ]
+        del self._replies[: len(flight.calls)]
+        self._open.popleft()
+        flight.timer.cancel()
+        self._used = self.loop.time()
+        # Before the answers, which take the loop a while.
+        self._landed(None)
+        _resolve([(item[3], one) for item, one in zip(flight.batch, found, strict=True)])
+        _log(flight.batch, found)
+
+    def abandon(self) -> None:
+        """Leaves what is on its way to the thread, and closes the connection."""
+        left = list(self._open)
+        self._open.clear()
+        for one in left:
+            one.timer.cancel()
+        self.loop.remove_reader(self.lane.fileno())
+        self.lane.close()
+        self._landed([item for one in left for item in one.batch])
+
+
+def _log(batch: list[_Item], found: list[Any]) -> None:
+    if logs.wants_jobs():
+        for queue in {item[0] for item in batch}:
+            own = loaded(queue)
+            if own is not None:
+                here = [number for number, item in enumerate(batch) if item[0] == queue]
+                log_added(own, [batch[number][1] for number in here], [found[one] for one in here])
 
 
 def _results(queue: str, news: list[NewJob]) -> list[Added | BacklogFull]:

@@ -268,6 +268,11 @@ class JobHuey(Queue, Executing):
         with tracing.sending(self.name, new_jobs) as traced:
             return accepted(self.add_each(traced))
 
+    @property
+    def registered(self) -> bool:
+        """Whether jobs can be added without more ado: the queue is described, all tasks importable."""
+        return self._registered is not None and not self.unimportable
+
     def add_each(self, new_jobs: Sequence[NewJob]) -> list[Added | BacklogFull]:
         """As `add_records`, but an error stands for each job that its organization's quota refuses."""
         if self._registered is None:

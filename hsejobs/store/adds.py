@@ -63,6 +63,12 @@ def calls(jobs: Iterable[NewJob]) -> Iterator[Call]:
         yield _script(chunk, alike), chunk
 
 
+def commands(base: str, jobs: Iterable[NewJob]) -> Iterator[tuple[list[NewJob], list[Arg]]]:
+    """The commands that add the jobs to the queue with this base, each with its own jobs."""
+    for call in calls(jobs):
+        yield call[1], ["EVALSHA", call[0].sha, 1, base, *args(call)]
+
+
 def _script(jobs: Sequence[NewJob], alike: bool) -> Script:
     # For one job, `add` asks for fewer rights.
     return ADD_ALIKE if alike and len(jobs) > 1 else ADD

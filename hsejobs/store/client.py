@@ -22,6 +22,7 @@ from hsejobs.store.arrival import arrived
 from hsejobs.store.bulk import BulkAdds, next_reply
 from hsejobs.store.connect import PATIENCE as PATIENCE
 from hsejobs.store.connect import connect
+from hsejobs.store.lane import Lane, lane
 from hsejobs.store.replies import Reply, classify, code_of, explained
 from hsejobs.store.scripts import Arg, Script
 from hsejobs.store.split import SplitCalls
@@ -207,6 +208,18 @@ class RedisClient(BulkAdds, SplitCalls):
         A caller that abandons the wait must disconnect it. Raises redis-py's errors.
         """
         return self._connection(key)
+
+    def lane(self) -> Lane | None:
+        """A new connection for an event loop, after a call of this thread has succeeded.
+
+        None where a call needs more than one connection, or TLS. Raises RedisUnavailable.
+        """
+        if self.cluster or self.wait_replicas:
+            return None
+        try:
+            return lane(self._new(self.driver.connection_pool))
+        except Exception as error:
+            raise explained(error) from error
 
     def close(self) -> None:
         """Closes this thread's connections."""

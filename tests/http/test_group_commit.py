@@ -62,7 +62,7 @@ class Together:
                 first = asyncio.create_task(self._ask(client, ("first", None, MAIL)))
                 await until(lambda: self.batches == [1])
                 tasks = [asyncio.create_task(self._ask(client, sent)) for sent in group]
-                await until(lambda: len(self.adder._waiting) == waiting)
+                await until(lambda: len(self.adder._left) == waiting)
                 before(tasks)
                 self._go.set()
                 answers = await asyncio.gather(*tasks)
