@@ -69,7 +69,10 @@ class Adder:
     def submit(self, queue: str, new: NewJob, loop: Any, done: Callable[[Any], None]) -> None:
         """Adds one job; calls ``done`` on the loop with the result, or with the error."""
         self._waiting.append((queue, new, loop, done))
-        if not self._waking:
+        if len(self._waiting) >= ENOUGH:
+            # Redis adds these while the loop reads more.
+            self._go(loop)
+        elif not self._waking:
             self._waking = True
             loop.call_soon(self._wake_up, loop, loop.time() + HOLD_SECONDS, 0)
 

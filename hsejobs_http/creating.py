@@ -47,7 +47,7 @@ async def create(request: Request) -> Response:
     if info is None:
         info = await shim_state.info_soon(queue)
     who = check_adder(info, caller(request))
-    new = prepare(
+    new, artifacts = prepare(
         shim_state,
         info,
         who,
@@ -56,7 +56,7 @@ async def create(request: Request) -> Response:
         await bodies.read_body(request),
         request.scope["trace"],
     )
-    await _check_artifacts(shim_state, queue, new)
+    await _check_artifacts(shim_state, new, artifacts)
     seconds = waiting.wait_seconds(request) if request.scope["query_string"] else 0
     if tracing.tracer is None:
         added = await shim_state.adder.add(queue, new)
@@ -84,10 +84,10 @@ def prepare(
     headers: Iterable[tuple[bytes, bytes]],
     body: bytes,
     trace: str,
-) -> NewJob:
+) -> tuple[NewJob, dict[str, str]]:
     """Reads an add, and makes its job after all checks have passed; adds none.
 
-    Raises InvalidInput, Problem.
+    Returns with it the ids of the files that its payload refers to, by field. Raises InvalidInput, Problem.
     """
     schema = _schema(info)
     fields, closed = schema.get("properties", {}), schema.get("additionalProperties") is False
@@ -102,15 +102,8 @@ def _keys(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
     return [value.decode("latin-1") for name, value in headers if name == b"idempotency-key"]
 
 
-def wanted_artifacts(queue: str, new: NewJob) -> dict[str, str]:
-    """Returns the ids of the files that the payload refers to, by field."""
-    own = loaded(queue)
-    return {} if own is None else own.artifacts_of(new.payload)
-
-
-async def _check_artifacts(shim_state: Shim, queue: str, new: NewJob) -> None:
-    """Raises InvalidPayload when the payload refers to a file that the job's owner may not read."""
-    wanted = wanted_artifacts(queue, new)
+async def _check_artifacts(shim_state: Shim, new: NewJob, wanted: dict[str, str]) -> None:
+    """Raises InvalidPayload when one of the files is not there, or the job's owner may not read it."""
     if not wanted:
         return
 
@@ -142,15 +135,15 @@ def _schema(info: QueueInfo) -> dict[str, Any]:
 
 def _new_job(
     shim_state: Shim, info: QueueInfo, sent: AddRequest, who: Caller, trace: str
-) -> NewJob:
-    """Builds the job after all checks have passed. Raises InvalidInput, Problem."""
+) -> tuple[NewJob, dict[str, str]]:
+    """Builds the job after all checks have passed, as `prepare` returns it. Raises InvalidInput, Problem."""
     own = loaded(info.name)
     wrong = [*sent.wrong, *_operator_only(info, own, sent, who)]
     try:
         organization = _owner(sent, "organizationId", who, who.organization_id)
         user = _owner(sent, "userId", who, who.user_id)
         job_id, nonce = _identity(sent, organization, wrong)
-        new = making.make(
+        new, data = making.make_with_data(
             _target(shim_state, info, own, sent.task, who),
             sent.payload,
             sent.options,
@@ -170,7 +163,7 @@ def _new_job(
         _check_role(own, new, who)
     if wrong:
         raise bodies.combined(wrong)
-    return new
+    return new, {} if own is None else own.artifacts_of(data)
 
 
 def _operator_only(

@@ -48,8 +48,10 @@ class DirectAdds:
         try:
             self.gate.check(scope, headers)
             who = creating.check_adder(info, scope["caller"])
-            new = creating.prepare(self.shim, info, who, scope["headers"], body, scope["trace"])
-            if creating.wanted_artifacts(queue, new):
+            new, artifacts = creating.prepare(
+                self.shim, info, who, scope["headers"], body, scope["trace"]
+            )
+            if artifacts:
                 return False
         except Exception:
             return False

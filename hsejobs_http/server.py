@@ -83,9 +83,8 @@ def serve(settings: Settings, workers: int = 1) -> None:
         lifespan="on",
         access_log=False,
         server_header=False,
-        # The gate finds the caller's address; the wire closes idle connections, this is its backstop.
+        # The gate finds the caller's address, and the wire closes idle connections.
         proxy_headers=False,
-        timeout_keep_alive=settings.http_idle_timeout_ms // 1000 + 2,
         timeout_graceful_shutdown=max(1, settings.shutdown_grace_ms // 1000),
         log_config=None,
     )

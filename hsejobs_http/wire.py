@@ -48,6 +48,8 @@ class Wire(HttpToolsProtocol):
         self._head: int | None = 0
         self._ended = False
         self._limiter = connection_limiter()
+        timeouts = self._limiter.timeouts
+        self._limits = (timeouts.head, timeouts.idle, timeouts.body)
         self._adds: Any = getattr(self.app, "direct", None)
         #: The queue that the current request adds to, while it may be answered without a task, and its body.
         self._direct: str | None = None
@@ -107,8 +109,12 @@ class Wire(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Called by the parser for each header; ignores trailers, which nothing has checked."""
-        if self._head is not None:
-            super().on_header(name, value)
+        if self._head is None:
+            return
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Called by the parser at the end of the headers."""
@@ -184,8 +190,17 @@ class Wire(HttpToolsProtocol):
             super().on_body(piece)
 
     def on_response_complete(self) -> None:
-        """Called when an answer is complete; the time limit of the next request starts now."""
-        super().on_response_complete()
+        """Called when an answer is complete; the time limit of the next request starts now.
+
+        uvicorn's own also sets a timer for each request, which closes an idle connection; `enforce_deadline`
+        does.
+        """
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
         self._enter_state(self._state)
 
     def pause_writing(self) -> None:
@@ -207,9 +222,8 @@ class Wire(HttpToolsProtocol):
     # -- time
 
     def _enter_state(self, state: int) -> None:
-        timeouts = self._limiter.timeouts
         self._state, self._since = state, self.loop.time()
-        self._due = self._since + (timeouts.head, timeouts.idle, timeouts.body)[state]
+        self._due = self._since + self._limits[state]
 
     def _answering(self) -> bool:
         """Returns whether the peer waits for us, not we for it."""

@@ -21,8 +21,8 @@ from hsejobs.store.write import NewJob, new_nonce
 PLAIN, ARGUMENTS, VALUE = "", "a", "v"
 #: The payload of a call without arguments, as for a schedule's task.
 NOTHING: dict[str, Any] = {"args": [], "kwargs": {}}
-#: A payload that has been checked: the id given for its job, what is left to encrypt, its JSON (not sealed),
-#: organization, user, signature letter and key. A plain tuple, because a named one costs as much as the rest.
+#: A payload that has been checked: the id given for its job, its stored form if it is kept, its JSON (not
+#: sealed), organization, user, signature and key. A plain tuple: a named one costs as much as the rest.
 _Payload = tuple[str | None, Any, bytes, str | None, str | None, str, str]
 #: Maximum number of problems reported for one payload.
 MOST_PROBLEMS = 20
@@ -111,8 +111,21 @@ def make(
     **more: Any,
 ) -> NewJob:
     """Makes one job, as `make_many` does. ``job_id`` None: a new id."""
-    check, complete = _steps(target, add_options, **more)
-    return complete(check(payload, job_id), "" if job_id is not None else new_job_id())
+    return make_with_data(target, payload, add_options, job_id=job_id, **more)[0]
+
+
+def make_with_data(
+    target: TaskTarget,
+    payload: Any,
+    add_options: AddOptions = NO_OPTIONS,
+    *,
+    job_id: str | None = None,
+    **more: Any,
+) -> tuple[NewJob, Any]:
+    """As `make`; also returns the payload in its stored form, not sealed."""
+    check, complete = _steps(target, add_options, keep=True, **more)
+    checked = check(payload, job_id)
+    return complete(checked, "" if job_id is not None else new_job_id()), checked[1]
 
 
 def make_many(
@@ -172,6 +185,7 @@ def _steps(
     target: TaskTarget,
     add_options: AddOptions,
     *,
+    keep: bool = False,
     internal: bool = False,
     nonce: str | None = None,
     organization_id: str | None = None,
@@ -212,8 +226,8 @@ def _steps(
         if given is not None and not internal:
             check_job_id(given)
         key = "" if key_of is None else key_of(data, signature, organization)
-        # Without secrets to encrypt, only the text is kept until the job is made.
-        kept = None if seal is None else data
+        # Without secrets to encrypt, only the text is kept until the job is made, unless ``keep``.
+        kept = data if keep or seal is not None else None
         return given, kept, text, organization, user, signature, key
 
     def complete(checked: _Payload, new_id: str) -> NewJob:

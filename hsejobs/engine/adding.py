@@ -86,9 +86,8 @@ def log_added(
     for new, one in zip(new_jobs, added, strict=True):
         if isinstance(one, Added) and one.created:
             shown = queue.shown_payload(new.payload)
-            if new.trace:
-                shown = {**(shown or {}), **logs.trace_fields(new.trace)}
-            logs.job("added", queue.name, one.id, str(one.status), new.organization_id, shown)
+            status = one.status.value
+            logs.job("added", queue.name, one.id, status, new.organization_id, shown, new.trace)
 
 
 def from_task(wrapper: QueueTask, task: Any) -> NewJob:

@@ -386,9 +386,9 @@ class Queue(SharedQueue):
         """The least privileged role that may add this payload over HTTP."""
         return self.enqueue_role if self.payload_role is None else self.payload_role(payload)
 
-    def artifacts_of(self, payload: bytes) -> dict[str, str]:
-        """The ids of the files that a payload refers to, by field."""
-        return {} if self.artifacts is None else self.artifacts(codec.loads(payload))
+    def artifacts_of(self, payload: Any) -> dict[str, str]:
+        """The ids of the files that a payload in its stored form refers to, by field."""
+        return {} if self.artifacts is None else self.artifacts(payload)
 
     def shown_payload(self, payload: bytes) -> dict[str, Any] | None:
         """The part of a payload that the queue's ``log_fields`` selects; None if it fails."""

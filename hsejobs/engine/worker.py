@@ -176,11 +176,11 @@ class JobWorker(Stepping):
         job = JobContext(claim, queue.name, self.patient, self.lease, self.work, self.slot)
         self.job = job
         org = claim.organization_id
-        shown = logs.trace_fields(claim.trace) if claim.trace else None
+        shown = None
         if logs.wants_jobs():
             if queue.log_fields is not None:
-                shown = {**(queue.shown_payload(claim.payload) or {}), **(shown or {})} or None
-            logs.job("processing", queue.name, claim.id, "processing", org, shown)
+                shown = queue.shown_payload(claim.payload)
+            logs.job("processing", queue.name, claim.id, "processing", org, shown, claim.trace)
             if not self.fast:
                 logs.flush()
         started_at = int(time.time() * 1000)
@@ -321,5 +321,6 @@ class JobWorker(Stepping):
             status,
             claim.organization_id,
             {**(shown or {}), **fields},
+            claim.trace,
         )
         logs.flush()

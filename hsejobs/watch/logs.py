@@ -20,7 +20,19 @@ from hsejobs import codec, forks
 _LEVEL_OF = {"stalled": logging.WARNING, "failed": logging.ERROR, "retrying": logging.WARNING}
 _names = {logging.INFO: "info", logging.WARNING: "warning", logging.ERROR: "error"}
 #: The names of our own fields in a line about a job.
-_OWN = frozenset({"time", "level", "event", "jobId", "queue", "status", "organizationId"})
+_OWN = frozenset(
+    {
+        "time",
+        "level",
+        "event",
+        "jobId",
+        "queue",
+        "status",
+        "organizationId",
+        "requestId",
+        "traceparent",
+    }
+)
 #: Huey's messages that duplicate our own lines.
 _DUPLICATES = (
     "Executing %s",
@@ -172,14 +184,18 @@ def job(
     status: str,
     organization_id: str | None,
     fields: dict[str, Any] | None = None,
+    trace: str = "",
 ) -> None:
-    """Buffers a line about a job for the next ``flush``; warnings and errors are written at once."""
+    """Buffers a line about a job for the next ``flush``; warnings and errors are written at once.
+
+    ``trace``: of the request that added the job, as `trace_fields` takes it.
+    """
     level = _LEVEL_OF.get(event, logging.INFO)
     if _sink.stream is None:
         if _logger.isEnabledFor(level):
             own: dict[str, Any] = {"jobId": job_id, "queue": queue, "status": status}
             own.update({"organizationId": organization_id, "event": event})
-            own = {**(fields or {}), **own}
+            own = {**(fields or {}), **trace_fields(trace), **own}
             _logger.log(level, "%s %s/%s", event, queue, job_id, extra={"fields": own})
         return
     if level < _sink.level:
@@ -191,14 +207,15 @@ def job(
             "status": status,
             "organizationId": organization_id,
         }
-        line = _line(level, event, {**about, **(fields or {}), **about})
+        line = _line(level, event, {**about, **(fields or {}), **trace_fields(trace), **about})
     else:
-        # What the fields add must not replace our own.
-        added = {name: one for name, one in fields.items() if name not in _OWN} if fields else None
+        if fields and not _OWN.isdisjoint(fields):
+            fields = {name: one for name, one in fields.items() if name not in _OWN}
         line = (
             f'{{"time": "{_now()}", "level": "{_names[level]}", "event": "{event}", '
             f'"jobId": "{job_id}", "queue": "{queue}", "status": "{status}", '
-            f'"organizationId": {_quoted(organization_id)}{", " + _encode(added)[1:] if added else "}"}'
+            f'"organizationId": {_quoted(organization_id)}{_traced(trace) if trace else ""}'
+            f"{', ' + _encode(fields)[1:] if fields else '}'}"
         )
     _sink.lines.append(line)
     if level > logging.INFO:
@@ -213,18 +230,19 @@ def trace_fields(trace: str) -> dict[str, Any]:
     return {**found, "traceparent": parent} if parent else found
 
 
+def _traced(trace: str) -> str:
+    return "".join([f', "{name}": {_quote(one)}' for name, one in trace_fields(trace).items()])
+
+
 def completed(
     queue: str, job_id: str, organization_id: str | None, run_us: int, trace: str = ""
 ) -> None:
     """Buffers the line of a completed job, with ``duration`` in ms. The most frequent line."""
     if _sink.stream is None or _sink.console:
-        fields = {"duration": run_us / 1000, **trace_fields(trace)}
-        job("completed", queue, job_id, "completed", organization_id, fields)
+        fields = {"duration": run_us / 1000}
+        job("completed", queue, job_id, "completed", organization_id, fields, trace)
     elif _sink.level <= logging.INFO:
-        traced = ""
-        if trace:
-            found = trace_fields(trace).items()
-            traced = "".join([f', "{name}": {_quote(one)}' for name, one in found])
+        traced = _traced(trace) if trace else ""
         _sink.lines.append(
             f'{{"time": "{_now()}", "level": "info", "event": "completed", "jobId": "{job_id}", '
             f'"queue": "{queue}", "status": "completed", '
