@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import orjson
+
 from hsejobs.errors import InvalidPayload
 
 
@@ -42,6 +44,23 @@ def _chunks(**options: Any) -> Callable[[Any, int], Iterable[str]]:
 
 
 _parts = _chunks(allow_nan=False, separators=(",", ":"))
+_SCALARS = frozenset({float, bool, type(None)})
+
+
+def _exact(value: Any) -> bool:
+    """Whether it and all in it are of the types that JSON has, and of no subclass of them."""
+    kind = type(value)
+    if kind is dict:
+        value = value.values()
+    elif kind is not list and kind is not tuple:
+        return kind is str or kind is int or kind in _SCALARS
+    for one in value:
+        kind = type(one)
+        if kind is not str and kind is not int and kind not in _SCALARS and not _exact(one):
+            return False
+    return True
+
+
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 _decoder: Any = json.JSONDecoder()
@@ -70,6 +89,12 @@ def dumps(value: Any) -> bytes:
     For values that JSON cannot hold, raises TypeError, ValueError (NaN, infinity, a number with
     too many digits) or RecursionError (nested too deep, or a reference cycle).
     """
+    # Ten times as fast, but orjson also writes what JSON has no type for, such as UUIDs, and null for NaN.
+    try:
+        if _exact(value) and b"null" not in (quick := orjson.dumps(value)):
+            return quick
+    except (TypeError, RecursionError):
+        pass  # the encoder below says what is wrong, or can write it
     text = "".join(_parts(value, 0))
     try:
         return text.encode()

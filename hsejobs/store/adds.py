@@ -12,6 +12,8 @@ from hsejobs.store.scripts import ADD, ADD_ALIKE, Arg, Script
 
 #: Jobs and payload bytes in one call of a bulk add.
 CHUNK, CHUNK_BYTES = 100, 4_000_000
+#: Jobs in the first call of many: Redis waits for nothing but these.
+FIRST = 20
 
 
 @dataclass(slots=True)
@@ -41,18 +43,21 @@ def args(call: Call) -> list[Arg]:
     return words
 
 
-def calls(jobs: Iterable[NewJob]) -> Iterator[Call]:
-    """The calls that add the jobs, in order; the jobs of a call have the same shared values."""
+def calls(jobs: Iterable[NewJob], first: int = CHUNK) -> Iterator[Call]:
+    """The calls that add the jobs, in order; the jobs of a call have the same shared values.
+
+    ``first``: jobs of the first call; each of the next ones has up to twice as many, up to ``CHUNK``.
+    """
     chunk: list[NewJob] = []
-    size, alike = 0, True
+    size, alike, most = 0, True, min(first, CHUNK)
     name, rest = "", tuple[object, ...]()
     for job in jobs:
         if chunk:
             same = job.rest == rest and job.name == name
-            full = len(chunk) >= CHUNK or size + len(job.payload) > CHUNK_BYTES
+            full = len(chunk) >= most or size + len(job.payload) > CHUNK_BYTES
             if full or not (same or job.shared() == chunk[0].shared()):
                 yield _script(chunk, alike), chunk
-                chunk, size, alike = [], 0, True
+                chunk, size, alike, most = [], 0, True, min(2 * most, CHUNK)
             elif not same:
                 alike = False
         if not chunk:

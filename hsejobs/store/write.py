@@ -135,7 +135,7 @@ class JobWriter(Sweeps):
             return [adds.result(queue, *pair) for pair in zip(jobs, replies, strict=True)]
         found = self.redis.add_many(
             base,
-            adds.calls(jobs),
+            adds.calls(jobs, adds.FIRST if len(jobs) > 2 * adds.CHUNK else adds.CHUNK),
             adds.args,
             lambda call, reply: adds.results(queue, call[1], reply),
         )
