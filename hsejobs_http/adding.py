@@ -11,16 +11,18 @@ import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from hsejobs.engine.adding import log_added
 from hsejobs.engine.huey import loaded
 from hsejobs.engine.runtime import runtime
-from hsejobs.errors import BacklogFull, JobsError
+from hsejobs.errors import BacklogFull, JobsError, RedisUnavailable
 from hsejobs.store import adds, keys
 from hsejobs.store.client import PROBE_AFTER, REPLY_TIMEOUT
 from hsejobs.store.lane import Lane, LaneBroken
+from hsejobs.store.scripts import Arg
 from hsejobs.store.write import Added, NewJob
 from hsejobs.watch import logs
 from hsejobs_http.problems import unexpected
@@ -31,6 +33,8 @@ BATCH_LIMIT = 250
 HOLD_SECONDS, ENOUGH = 0.002, 16
 #: Batches on their way at once: Redis adds one while the loop reads the requests of the next.
 FLIGHTS = 4
+#: Jobs that may wait for Redis: twice as many as there are connections. Further ones are refused at once.
+MOST_WAITING = 2_000
 #: Seconds that the first reply on a connection may take that was idle.
 IDLE_TIMEOUT = 0.25
 
@@ -68,6 +72,10 @@ class Adder:
 
     def submit(self, queue: str, new: NewJob, loop: Any, done: Callable[[Any], None]) -> None:
         """Adds one job; calls ``done`` on the loop with the result, or with the error."""
+        if len(self._waiting) + len(self._left) >= MOST_WAITING:
+            # Callers that leave make room for others; their jobs stay.
+            loop.call_soon(done, RedisUnavailable("too many adds wait for Redis"))
+            return
         self._waiting.append((queue, new, loop, done))
         if len(self._waiting) >= ENOUGH:
             # Redis adds these while the loop reads more.
@@ -105,16 +113,18 @@ class Adder:
         """Called when a batch has ended, or with all that is left to the thread."""
         if left is not None:
             self._flights = None
-            self._leave(left)
+            # No one else would come for those that wait.
+            self._leave([*left, *_taken(self._waiting, len(self._waiting))])
         elif self._flights is not None and not self._waking:
             self._go(self._flights.loop)
 
     def close(self) -> None:
         """Adds the jobs that still wait, then ends the thread."""
-        self._stop = True
         if self._flights is not None:
             self._flights.abandon()
         self._leave(_taken(self._waiting, len(self._waiting)))
+        self._stop = True
+        self._wake.set()
         self._thread.join()
 
     # -- the thread
@@ -131,19 +141,23 @@ class Adder:
         by_queue: dict[str, list[_Item]] = {}
         for item in batch:
             by_queue.setdefault(item[0], []).append(item)
-        answers: list[tuple[_Item, Any]] = []
+        away: Exception | None = None
         well = True
         for queue, items in by_queue.items():
             try:
+                # The patience of one call is enough: it is over for those that wait behind it, too.
+                if away is not None:
+                    raise away
                 added: list[Any] = _results(queue, [item[1] for item in items])
             except Exception as error:
                 added, well = [error] * len(items), False
-            answers += zip(items, added, strict=True)
-        for loop in {item[2] for item in batch}:
-            of_loop = [(item[3], one) for item, one in answers if item[2] is loop]
-            # A loop that has ended waits for nothing.
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(_resolve, of_loop)
+                # What it refuses, it refuses at once, and perhaps for one queue only; so may a Cluster.
+                if type(error) is RedisUnavailable and not runtime().redis.cluster:
+                    away = error
+            _answer(items, added)
+        if away is not None:
+            waited = _taken(self._left, len(self._left))
+            _answer(waited, [away] * len(waited))
         logs.flush()
         if well and self._lanes and self._flights is None and not self._stop:
             self._open(batch[-1][2])
@@ -175,12 +189,24 @@ def _taken(items: deque[_Item], most: int) -> list[_Item]:
     return [items.popleft() for _ in range(min(most, len(items)))]
 
 
-class _Flight(NamedTuple):
+def _answer(items: list[_Item], added: list[Any]) -> None:
+    """Calls what waits for the results, each on its loop."""
+    for loop in {item[2] for item in items}:
+        of_loop = [
+            (item[3], one) for item, one in zip(items, added, strict=True) if item[2] is loop
+        ]
+        # A loop that has ended waits for nothing.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(_resolve, of_loop)
+
+
+@dataclass(slots=True, eq=False)
+class _Flight:
     """A batch on its way: its jobs in the order of the results, the calls that add them, and its timer."""
 
     batch: list[_Item]
     calls: list[tuple[str, list[NewJob]]]
-    timer: Any
+    timer: Any = None
 
 
 class Flights:
@@ -194,6 +220,7 @@ class Flights:
         self._open: deque[_Flight] = deque()
         self._replies: list[Any] = []
         self._used = loop.time()
+        self._closed = False
         loop.add_reader(lane.fileno(), self._arrived)
 
     @property
@@ -206,27 +233,35 @@ class Flights:
         by_queue: dict[str, list[_Item]] = {}
         for item in batch:
             by_queue.setdefault(item[0], []).append(item)
-        calls: list[tuple[str, list[NewJob]]] = []
-        commands = []
-        for queue, items in by_queue.items():
-            base = keys.base(runtime().prefix, queue)
-            for jobs, words in adds.commands(base, [item[1] for item in items]):
-                calls.append((queue, jobs))
-                commands.append(words)
         now = self.loop.time()
         # A connection that was idle may have been lost without a word.
         patience = REPLY_TIMEOUT if now - self._used < PROBE_AFTER else IDLE_TIMEOUT
-        timer = self.loop.call_at(now + patience, self.abandon)
-        ordered = [item for items in by_queue.values() for item in items]
-        self._open.append(_Flight(ordered, calls, timer))
-        own = [loaded(queue) for queue in by_queue]
+        flight = _Flight([item for items in by_queue.values() for item in items], [])
+        flight.timer = self.loop.call_at(now + patience, self._late, flight)
+        self._open.append(flight)
         try:
-            if all(one is None or one.registered for one in own):
-                self.lane.send(commands)
-                return
+            self.lane.send(_commands(by_queue, flight.calls))
+            if self.lane.full:
+                self.loop.add_writer(self.lane.fileno(), self._writable)
+        except Exception as error:  # the thread adds them, and says what is wrong
+            if not isinstance(error, LaneBroken):
+                unexpected(error, "")
+            self.abandon()
+
+    def _writable(self) -> None:
+        try:
+            self.lane.send_more()
         except LaneBroken:
-            pass
-        self.abandon()
+            self.abandon()
+            return
+        if not self.lane.full:
+            self.loop.remove_writer(self.lane.fileno())
+
+    def _late(self, flight: _Flight) -> None:
+        # A loop that was busy may have the reply already.
+        self._arrived()
+        if flight in self._open:
+            self.abandon()
 
     def _arrived(self) -> None:
         try:
@@ -258,13 +293,35 @@ class Flights:
 
     def abandon(self) -> None:
         """Leaves what is on its way to the thread, and closes the connection."""
+        if self._closed:
+            return
+        self._closed = True
         left = list(self._open)
         self._open.clear()
-        for one in left:
-            one.timer.cancel()
-        self.loop.remove_reader(self.lane.fileno())
-        self.lane.close()
-        self._landed([item for one in left for item in one.batch])
+        try:
+            for one in left:
+                one.timer.cancel()
+            self.loop.remove_reader(self.lane.fileno())
+            self.loop.remove_writer(self.lane.fileno())
+            self.lane.close()
+        finally:
+            self._landed([item for one in left for item in one.batch])
+
+
+def _commands(
+    by_queue: dict[str, list[_Item]], calls: list[tuple[str, list[NewJob]]]
+) -> list[list[Arg]]:
+    """The commands that add the jobs, noted in ``calls``. Raises LaneBroken if the thread must do it."""
+    commands = []
+    for queue, items in by_queue.items():
+        own = loaded(queue)
+        if own is not None and not own.registered:
+            raise LaneBroken
+        base = keys.base(runtime().prefix, queue)
+        for jobs, words in adds.commands(base, [item[1] for item in items]):
+            calls.append((queue, jobs))
+            commands.append(words)
+    return commands
 
 
 def _log(batch: list[_Item], found: list[Any]) -> None:

@@ -74,11 +74,7 @@ def create_app() -> Any:
 
         watcher = Watcher(shim_state.runtime.redis, shim_state.settings, _each_second)
         watcher.start()
-        # Imported modules stay: collecting garbage among them again and again is most of the p99.
-        gc.collect()
-        gc.freeze()
-        # What a request leaves behind is no garbage to be sought: it is freed when it is answered.
-        gc.set_threshold(20_000, 10, 10)
+        _collect_less()
         try:
             yield
         finally:
@@ -127,6 +123,14 @@ def create_app() -> Any:
     gate.check_query = QueryCheck(all_routes(app))
     gate.paths = {one.endpoint: one.path_format for one in all_routes(app)}
     return gate
+
+
+def _collect_less() -> None:
+    # Imported modules stay: collecting garbage among them again and again is most of the p99.
+    gc.collect()
+    gc.freeze()
+    # What a request leaves behind is no garbage to be sought: it is freed when it is answered.
+    gc.set_threshold(20_000, 10, 10)
 
 
 def all_routes(app: FastAPI) -> list[Any]:

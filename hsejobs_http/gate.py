@@ -17,7 +17,7 @@ from hsejobs_http.problems import Problem, stopping, unexpected
 from hsejobs_http.proxies import Proxies
 from hsejobs_http.queries import QueryCheck
 from hsejobs_http.tokens import TokenVerifier, bearer, check_once
-from hsejobs_http.wire import send_whole
+from hsejobs_http.writing import send_whole
 
 #: Seconds for which log lines are collected before they are written.
 FLUSH_SECONDS = 0.02

@@ -7,16 +7,13 @@ import binascii
 import re
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from hsejobs.model import QUEUE_NAME, RESERVED_QUEUE_NAMES
 from hsejobs_http.connections import connection_limiter
 from hsejobs_http.problems import MEDIA_TYPE, RETRY_AFTER, Problem, too_slow
 from hsejobs_http.watching import stopping
+from hsejobs_http.writing import DirectCycle
 
 #: The most bytes of a request line and headers.
 HEAD_LIMIT = 65_536
@@ -28,12 +25,10 @@ _REASONS = {
     431: "Request Header Fields Too Large",
     503: "Service Unavailable",
 }
-#: The paths of adds, as sent, and the longest body of one that needs no task.
-_ADDS, _LONGEST = re.compile(rb"/api/jobs/(%b)" % QUEUE_NAME.pattern.encode()), 65_536
-#: What no header may contain: HTTP would end it there.
-_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-#: Headers that change how an answer is sent, which is uvicorn's part.
-_FRAMING = frozenset({b"connection", b"transfer-encoding"})
+#: The paths of adds, as sent.
+_ADDS = re.compile(rb"/api/jobs/(%b)" % QUEUE_NAME.pattern.encode())
+#: The longest body of an add that needs no task, and the most pieces in which it arrives.
+_LONGEST, _PIECES = 65_536, 32
 #: The states of a connection that is not being answered, or whose peer does not read the answer; in the
 #: order in which they are closed to make room.
 _HEAD, _IDLE, _BODY, _STUCK = range(4)
@@ -54,6 +49,9 @@ class Wire(HttpToolsProtocol):
         #: The queue that the current request adds to, while it may be answered without a task, and its body.
         self._direct: str | None = None
         self._pieces: list[bytes] = []
+        self._size = 0
+        #: Whether the gate lets the head of the current request through.
+        self._passed = False
         #: When the time limit of the current state ends, and when the state began (loop time in s).
         self._due = self._since = 0.0
         self._state = _HEAD
@@ -75,6 +73,8 @@ class Wire(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by asyncio when the connection has closed."""
         self._limiter.release(self)
+        # The task of an incomplete add notices, and logs it.
+        self._hand_over()
         self._discard_output()
         super().connection_lost(exc)
 
@@ -91,9 +91,11 @@ class Wire(HttpToolsProtocol):
         super().data_received(data)
         if self.transport.is_closing():
             return
-        if self._direct is not None and not self._adds.passes(self.scope):
-            # It is refused before the rest of its body has come.
-            self._hand_over()
+        if self._direct is not None and not self._passed:
+            self._passed = self._adds.passes(self.scope)
+            if not self._passed:
+                # It is refused before the rest of its body has come.
+                self._hand_over()
         # If a request was completed by these bytes, few of them belong to the next head.
         if self._head is not None and not self._ended:
             self._head += len(data)
@@ -120,7 +122,7 @@ class Wire(HttpToolsProtocol):
         """Called by the parser at the end of the headers."""
         self._head = None
         self._enter_state(_BODY)
-        self._direct = self._queue()
+        self._direct, self._pieces, self._size, self._passed = self._queue(), [], 0, False
         if self._direct is None:
             self._begin()
 
@@ -130,6 +132,9 @@ class Wire(HttpToolsProtocol):
         if self._adds is None or parser.get_method() != b"POST":
             return None
         if self.pipeline or (cycle is not None and not cycle.response_complete):
+            return None
+        if self.flow.write_paused:
+            # The peer does not read its answers: a task waits until it does.
             return None
         found = _ADDS.fullmatch(self.url)
         special = self.expect_100_continue or parser.should_upgrade()
@@ -157,7 +162,8 @@ class Wire(HttpToolsProtocol):
             super().on_body(body)
             return
         self._pieces.append(body)
-        if len(body) > _LONGEST or sum(map(len, self._pieces)) > _LONGEST:
+        self._size += len(body)
+        if self._size > _LONGEST or len(self._pieces) > _PIECES:
             self._hand_over()
 
     def on_message_complete(self) -> None:
@@ -171,7 +177,7 @@ class Wire(HttpToolsProtocol):
     def _take(self, queue: str) -> bool:
         """Whether the request is answered without a task."""
         body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        cycle = _DirectCycle(self)
+        cycle = DirectCycle(self)
         if not self._adds.take(self.scope, queue, body, cycle.answer, self.loop):
             return False
         self._direct, self._pieces = None, []
@@ -307,84 +313,6 @@ class Wire(HttpToolsProtocol):
         )
         self.transport.write(head.encode() + body)
         self.transport.close()
-
-
-class _DirectCycle:
-    """What uvicorn's cycle is for other requests, for one that is answered without a task.
-
-    The protocol asks it whether it is answered, and tells it that the connection has closed.
-    """
-
-    __slots__ = (
-        "default_headers",
-        "disconnected",
-        "keep_alive",
-        "on_response",
-        "response_complete",
-        "scope",
-        "transport",
-    )
-    response_started = False
-
-    def __init__(self, wire: Wire) -> None:
-        self.scope, self.transport = wire.scope, wire.transport
-        self.default_headers = wire.server_state.default_headers
-        self.on_response = wire.on_response_complete
-        self.keep_alive = bool(wire.parser.should_keep_alive())
-        self.disconnected = self.response_complete = False
-
-    @property
-    def message_event(self) -> _DirectCycle:
-        """The event that wakes a task which waits for the body; there is none."""
-        return self
-
-    def set(self) -> None:
-        """Wakes nothing."""
-
-    def answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-        """Writes the answer, unless the connection has closed."""
-        if not self.disconnected and not self.transport.is_closing():
-            _write_whole(self, status, headers, body)
-
-
-def send_whole(send: Any, start: Any, body: bytes) -> bool:
-    """Writes an answer with its body at once, as ``send`` would in two pieces; False: it must do it.
-
-    To write costs more than to make the answer, for us and for the caller, who is woken by each piece.
-    ``start`` has the length of the body among its headers, whose names are in lower case.
-    """
-    cycle = getattr(send, "__self__", None)
-    if not isinstance(cycle, RequestResponseCycle) or cycle.flow.write_paused:
-        return False
-    headers = start["headers"]
-    values = b"".join([value for _, value in headers])
-    if not _FRAMING.isdisjoint([name for name, _ in headers]) or _CONTROL.search(values):
-        return False
-    if not cycle.disconnected:
-        cycle.waiting_for_100_continue = False
-        cycle.response_started = True
-        _write_whole(cycle, start["status"], headers, body)
-        cycle.message_event.set()
-    return True
-
-
-def _write_whole(
-    cycle: RequestResponseCycle | _DirectCycle,
-    status: int,
-    headers: list[tuple[bytes, bytes]],
-    body: bytes,
-) -> None:
-    """Writes the only piece of an answer; the next request of the connection may begin."""
-    lines = [b"%b: %b\r\n" % pair for pair in (*cycle.default_headers, *headers)]
-    if not cycle.keep_alive:
-        lines.append(b"connection: close\r\n")
-    if cycle.scope["method"] == "HEAD":
-        body = b""
-    cycle.transport.write(b"".join((STATUS_LINE[status], *lines, b"\r\n", body)))
-    cycle.response_complete = True
-    if not cycle.keep_alive:
-        cycle.transport.close()
-    cycle.on_response()
 
 
 def _is_handshake(headers: list[tuple[bytes, bytes]]) -> bool:

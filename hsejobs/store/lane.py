@@ -29,21 +29,34 @@ class Lane:
         # Not redis-py's, which waits for the rest of a reply; this one returns False.
         self._reader = hiredis.Reader(replyError=RuntimeError)
         self._socket.setblocking(False)
+        self._unsent = bytearray()
 
     def fileno(self) -> int:
         """The descriptor that is readable when a reply has arrived."""
         return int(self._socket.fileno())
 
     def send(self, commands: Sequence[Sequence[Arg]]) -> None:
-        """Sends commands; their replies arrive in the same order. Raises LaneBroken."""
-        data = b"".join([piece for words in commands for piece in packed(words)])
+        """Sends commands, whose replies arrive in the same order, as far as that is possible now.
+
+        Raises LaneBroken.
+        """
+        self._unsent += b"".join([piece for words in commands for piece in packed(words)])
+        self.send_more()
+
+    def send_more(self) -> None:
+        """Sends what could not be sent before. Raises LaneBroken."""
         try:
-            sent = self._socket.send(data)
+            sent = self._socket.send(self._unsent)
+        except BlockingIOError:
+            return
         except OSError as error:
             raise LaneBroken from error
-        if sent < len(data):
-            # Redis reads too slowly: the rest would have to wait.
-            raise LaneBroken
+        del self._unsent[:sent]
+
+    @property
+    def full(self) -> bool:
+        """Whether ``send_more`` must be called, once the socket is writable."""
+        return bool(self._unsent)
 
     def replies(self) -> list[Any]:
         """The replies that have arrived, error replies as RuntimeError. Raises LaneBroken."""

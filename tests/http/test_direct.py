@@ -8,11 +8,16 @@ import os
 import re
 import signal
 import socket
+import time
 from typing import Any
 
 import pytest
 import redis
+from uvicorn import Config
+from uvicorn.server import ServerState
 
+from hsejobs_http.wire import _BODY as BODY
+from hsejobs_http.wire import Wire
 from tests.http.conftest import MAIL, Shim, token
 from tests.support import wait_until
 
@@ -219,3 +224,56 @@ def test_what_is_open_when_the_shim_stops_is_answered(
         assert " 503 " in status, body
     finally:
         redis_client.client_unpause()
+
+
+def test_a_peer_that_does_not_read_gets_a_task(gate: Any) -> None:
+    """Which waits until the peer reads: answers written without one would pile up."""
+
+    async def run() -> list[str | None]:
+        state = ServerState()
+        config = Config(gate, http=Wire, log_config=None, proxy_headers=False)
+        config.load()
+        server = await asyncio.get_running_loop().create_server(
+            lambda: Wire(config=config, server_state=state, app_state={}), "127.0.0.1", 0
+        )
+        port = server.sockets[0].getsockname()[1]
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        head = request(b"{}").partition(b"{}")[0]
+        found: list[str | None] = []
+        for paused in (False, True):
+            while not state.connections:
+                await asyncio.sleep(0.001)
+            wire: Any = next(iter(state.connections))
+            wire.flow.write_paused = paused
+            writer.write(head)
+            while wire._state != BODY:
+                await asyncio.sleep(0.001)
+            found.append(wire._direct)
+            writer.close()
+            while state.connections:
+                await asyncio.sleep(0.001)
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.close()
+        server.close()
+        return found
+
+    assert asyncio.run(run()) == ["email", None]
+
+
+def test_a_body_of_tiny_chunks_blocks_no_one(shim: Shim) -> None:
+    """Each piece costs the same, however many there were before; also without a token."""
+    for auth in ("", "wrong"):
+        head = request(b"", "Transfer-Encoding: chunked", auth=auth).partition(b"\r\n\r\n")[0]
+        head = head.replace(b"Content-Length: 0\r\n", b"")
+        began = time.monotonic()
+        ask(shim, head + b"\r\n\r\n" + b"1\r\n \r\n" * 20_000 + b"0\r\n\r\n")
+        # Quadratic, it took 6 s on a machine on which this takes 0.05 s.
+        assert time.monotonic() - began < 3
+
+
+def test_a_caller_that_leaves_in_a_body_is_logged(shim: Shim) -> None:
+    sent = request(json.dumps(MAIL).encode(), "X-Request-ID: gone")
+    with socket.create_connection(("127.0.0.1", shim.port), 20) as gone:
+        gone.sendall(sent[:-5])
+        wait_until(lambda: shim.client.get("/healthz").status_code == 200, 10, "the shim")
+    wait_until(lambda: '"gone"' in shim.log.read_text(), 10, "the line of the request")

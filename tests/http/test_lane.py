@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,11 +13,14 @@ import redis
 
 from hsejobs.engine import runtime
 from hsejobs.engine.runtime import Runtime
+from hsejobs.errors import RedisUnavailable
 from hsejobs.model import new_job_id
 from hsejobs.settings import load_settings
 from hsejobs.store.write import Added, NewJob
-from hsejobs_http.adding import Adder
+from hsejobs_http.adding import FLIGHTS, MOST_WAITING, Adder
+from tests.support.faults import FAULTS
 from tests.support.proxy import FlakyProxy
+from tests.support.server import Server
 
 WAITING = "hsejobs:{q}:waiting"
 
@@ -122,3 +127,89 @@ def test_a_second_loop_is_served_too(proxy: FlakyProxy, redis_client: redis.Redi
     assert added.created
     adder._flights = None
     adder.close()
+
+
+@pytest.mark.parametrize("fault", ["full", "no rights"])
+def test_those_that_wait_behind_a_fault_are_answered(
+    fault: str, proxy: FlakyProxy, redis_client: redis.Redis, redis_server: Server
+) -> None:
+    """More than are on their way at once: no one else would come for them."""
+
+    async def run() -> list[Any]:
+        adder = Adder()
+        await asyncio.wait_for(on_a_lane(adder), 20)
+        try:
+            with FAULTS[fault](redis_server):
+                redis_client.client_pause(150)
+                adds = []
+                for _ in range(FLIGHTS + 4):
+                    adds.append(asyncio.ensure_future(adder.add("q", new())))
+                    await asyncio.sleep(0.01)
+                return await asyncio.wait_for(asyncio.gather(*adds, return_exceptions=True), 20)
+        finally:
+            adder.close()
+
+    found = asyncio.run(run())
+    assert len(found) == FLIGHTS + 4
+    assert all(isinstance(one, RedisUnavailable) for one in found)
+
+
+def test_an_outage_is_waited_for_once(proxy: FlakyProxy) -> None:
+    """Not once for each queue, nor for each batch behind it."""
+
+    async def run() -> tuple[list[Any], float]:
+        adder = Adder()
+        await asyncio.wait_for(on_a_lane(adder), 20)
+        proxy.down()
+        began = time.monotonic()
+        adds = [adder.add(f"q{number % 4}", new()) for number in range(600)]
+        found = await asyncio.wait_for(asyncio.gather(*adds, return_exceptions=True), 60)
+        adder.close()
+        return found, time.monotonic() - began
+
+    found, seconds = asyncio.run(run())
+    assert all(isinstance(one, RedisUnavailable) for one in found)
+    # One patience is 3 s; four queues and three batches took 21 s.
+    assert seconds < 9
+
+
+def test_more_than_may_wait_are_refused_at_once(
+    proxy: FlakyProxy, redis_client: redis.Redis
+) -> None:
+    async def run() -> list[Any]:
+        adder = Adder()
+        await asyncio.wait_for(on_a_lane(adder), 20)
+        redis_client.client_pause(400, all=False)
+        adds = [asyncio.ensure_future(adder.add("q", new())) for _ in range(3 * MOST_WAITING)]
+        found = await asyncio.wait_for(asyncio.gather(*adds, return_exceptions=True), 60)
+        adder.close()
+        return found
+
+    found = asyncio.run(run())
+    added = [one for one in found if isinstance(one, Added)]
+    assert MOST_WAITING <= len(added) < 3 * MOST_WAITING
+    assert all(isinstance(one, Added | RedisUnavailable) for one in found)
+    assert redis_client.zcard(WAITING) == len(added) + 1
+
+
+def test_a_command_that_the_socket_does_not_take_at_once(
+    proxy: FlakyProxy, redis_client: redis.Redis
+) -> None:
+    def small(adder: Adder) -> None:
+        assert adder._flights is not None
+        adder._flights.lane._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+
+    async def run() -> list[Added]:
+        adder = Adder()
+        await asyncio.wait_for(on_a_lane(adder), 20)
+        small(adder)
+        lane = adder._flights
+        large = b'"' + b"x" * 90_000 + b'"'
+        adds = [adder.add("q", new()._replace(payload=large)) for _ in range(20)]
+        found = await asyncio.wait_for(asyncio.gather(*adds), 60)
+        assert adder._flights is lane
+        adder.close()
+        return list(found)
+
+    assert [one.created for one in asyncio.run(run())] == [True] * 20
+    assert redis_client.zcard(WAITING) == 21
