@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from hsejobs.engine.adding import log_added
@@ -138,12 +139,9 @@ class Adder:
         runtime().redis.close()
 
     def _add(self, batch: list[_Item]) -> None:
-        by_queue: dict[str, list[_Item]] = {}
-        for item in batch:
-            by_queue.setdefault(item[0], []).append(item)
         away: Exception | None = None
         well = True
-        for queue, items in by_queue.items():
+        for queue, items in _by_queue(batch).items():
             try:
                 # The patience of one call is enough: it is over for those that wait behind it, too.
                 if away is not None:
@@ -189,6 +187,13 @@ def _taken(items: deque[_Item], most: int) -> list[_Item]:
     return [items.popleft() for _ in range(min(most, len(items)))]
 
 
+def _by_queue(batch: list[_Item]) -> dict[str, list[_Item]]:
+    found: dict[str, list[_Item]] = {}
+    for item in batch:
+        found.setdefault(item[0], []).append(item)
+    return found
+
+
 def _answer(items: list[_Item], added: list[Any]) -> None:
     """Calls what waits for the results, each on its loop."""
     for loop in {item[2] for item in items}:
@@ -230,9 +235,7 @@ class Flights:
 
     def send(self, batch: list[_Item]) -> None:
         """Sends a batch."""
-        by_queue: dict[str, list[_Item]] = {}
-        for item in batch:
-            by_queue.setdefault(item[0], []).append(item)
+        by_queue = _by_queue(batch)
         now = self.loop.time()
         # A connection that was idle may have been lost without a word.
         patience = REPLY_TIMEOUT if now - self._used < PROBE_AFTER else IDLE_TIMEOUT
@@ -278,9 +281,8 @@ class Flights:
         if any(isinstance(one, Exception) for one in replies):
             raise LaneBroken
         found = [
-            one
+            (queue, jobs, adds.results(queue, jobs, reply))
             for (queue, jobs), reply in zip(flight.calls, replies, strict=True)
-            for one in adds.results(queue, jobs, reply)
         ]
         del self._replies[: len(flight.calls)]
         self._open.popleft()
@@ -288,8 +290,12 @@ class Flights:
         self._used = self.loop.time()
         # Before the answers, which take the loop a while.
         self._landed(None)
-        _resolve([(item[3], one) for item, one in zip(flight.batch, found, strict=True)])
-        _log(flight.batch, found)
+        results = chain.from_iterable(added for _, _, added in found)
+        _resolve([(item[3], one) for item, one in zip(flight.batch, results, strict=True)])
+        for queue, jobs, added in found:
+            own = loaded(queue)
+            if own is not None and logs.wants_jobs():
+                log_added(own, jobs, added)
 
     def abandon(self) -> None:
         """Leaves what is on its way to the thread, and closes the connection."""
@@ -322,15 +328,6 @@ def _commands(
             calls.append((queue, jobs))
             commands.append(words)
     return commands
-
-
-def _log(batch: list[_Item], found: list[Any]) -> None:
-    if logs.wants_jobs():
-        for queue in {item[0] for item in batch}:
-            own = loaded(queue)
-            if own is not None:
-                here = [number for number, item in enumerate(batch) if item[0] == queue]
-                log_added(own, [batch[number][1] for number in here], [found[one] for one in here])
 
 
 def _results(queue: str, news: list[NewJob]) -> list[Added | BacklogFull]:

@@ -78,8 +78,8 @@ class RequestGate:
             elif head is not None:
                 held, head = head, None
                 status = held["status"]
-                whole = not message.get("more_body") and message.get("body", b"")
-                if whole is not False and send_whole(send, held, whole):
+                body = message.get("body", b"")
+                if not message.get("more_body") and send_whole(send, held, body):
                     return
                 await send(held)
             await send(message)

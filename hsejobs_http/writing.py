@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Any
 
@@ -33,6 +34,8 @@ class DirectCycle:
         "transport",
     )
     response_started = False
+    #: No task waits for it.
+    message_event = asyncio.Event()
 
     def __init__(self, wire: HttpToolsProtocol) -> None:
         self.scope, self.transport = wire.scope, wire.transport
@@ -40,14 +43,6 @@ class DirectCycle:
         self.on_response = wire.on_response_complete
         self.keep_alive = bool(wire.parser.should_keep_alive())
         self.disconnected = self.response_complete = False
-
-    @property
-    def message_event(self) -> DirectCycle:
-        """The event that wakes a task which waits for the body; there is none."""
-        return self
-
-    def set(self) -> None:
-        """Wakes nothing."""
 
     def answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         """Writes the answer, unless the connection has closed."""

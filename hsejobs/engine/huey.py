@@ -250,7 +250,7 @@ class JobHuey(Queue, Executing):
 
     def add_one(self, new: NewJob) -> Job[Any]:
         """As `add_new` for one job."""
-        if self._immediate or self._registered is None or self.unimportable:
+        if self._immediate or not self.registered:
             return self.add_new([new])[0]
         if tracing.tracer is not None:
             return self.add_new([new])[0]

@@ -22,7 +22,7 @@ from hsejobs.store.arrival import arrived
 from hsejobs.store.bulk import BulkAdds, next_reply
 from hsejobs.store.connect import PATIENCE as PATIENCE
 from hsejobs.store.connect import connect
-from hsejobs.store.lane import Lane, lane
+from hsejobs.store.lane import Lane, open_lane
 from hsejobs.store.replies import Reply, classify, code_of, explained
 from hsejobs.store.scripts import Arg, Script
 from hsejobs.store.split import SplitCalls
@@ -217,7 +217,7 @@ class RedisClient(BulkAdds, SplitCalls):
         if self.cluster or self.wait_replicas:
             return None
         try:
-            return lane(self._new(self.driver.connection_pool))
+            return open_lane(self._new(self.driver.connection_pool))
         except Exception as error:
             raise explained(error) from error
 

@@ -79,7 +79,7 @@ class Lane:
         self._connection.disconnect()
 
 
-def lane(connection: Any) -> Lane | None:
+def open_lane(connection: Any) -> Lane | None:
     """The connection as a lane, once it is connected; None, and it is closed, if it cannot be one.
 
     A socket with TLS may have to write before it can read.
