@@ -65,13 +65,37 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 
 _decoder: Any = json.JSONDecoder()
 _decode, _scan = _decoder.decode, _decoder.scan_once
+_UNREAD: Any = object()
+
+
+_SPACE = b" \t\r\n"
+
+
+def _plain(raw: bytes) -> Any:
+    """What JSON means that `orjson` writes again in the same way but for spaces; `_UNREAD` of other JSON.
+
+    Two to four times as fast as the standard library. The two differ in numbers beyond 64 bits, which
+    orjson reads as floats, in infinities, surrogates, repeated names and in what they refuse; of all that,
+    none is written in the same way.
+    """
+    try:
+        value = orjson.loads(raw)
+        again = orjson.dumps(value)
+    except (ValueError, TypeError):
+        return _UNREAD
+    # Python's own writer puts spaces between values. Those inside texts were read; all are left out here.
+    if again == raw or again.translate(None, _SPACE) == raw.translate(None, _SPACE):
+        return value
+    return _UNREAD
 
 
 def loads(text: str | bytes) -> Any:
     """Decodes JSON from text or UTF-8 bytes. Raises ValueError.
 
-    Twice as fast as ``json.loads``, which detects the encoding and looks for spaces around the value.
+    Faster than ``json.loads``, which detects the encoding and looks for spaces around the value.
     """
+    if text.__class__ is bytes and (quick := _plain(text)) is not _UNREAD:
+        return quick
     if not isinstance(text, str):
         text = text.decode("utf-8", "surrogatepass")
     try:
@@ -92,7 +116,9 @@ def dumps(value: Any) -> bytes:
     # Ten times as fast, but orjson also writes what JSON has no type for, such as UUIDs, and null for NaN.
     try:
         if _exact(value) and b"null" not in (quick := orjson.dumps(value)):
-            return quick
+            # A copy: orjson shortens a block of 1 KB. While the results are kept, the memory allocator gives
+            # the rest back to the system and asks for it again each time, which takes ten times as long.
+            return b"".join((quick, b""))
     except (TypeError, RecursionError):
         pass  # the encoder below says what is wrong, or can write it
     text = "".join(_parts(value, 0))
@@ -127,11 +153,20 @@ def strict(raw: bytes) -> Any:
 
     Raises InvalidPayload, whose message gives the position and never repeats the input.
     """
+    value = _plain(raw)
+    if value is _UNREAD:
+        value = _decoded_strictly(raw)
+    if exceeds_depth(value, raw):
+        raise _too_deep()
+    return value
+
+
+def _decoded_strictly(raw: bytes) -> Any:
     try:
         text = raw.decode()
         if text.startswith("\ufeff"):
             raise json.JSONDecodeError("Unexpected UTF-8 BOM (decode using utf-8-sig)", text, 0)
-        value = _decode_strictly(text)
+        return _decode_strictly(text)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise InvalidPayload("payload", f"is not valid JSON: {error.msg} at {place}") from None
@@ -141,9 +176,6 @@ def strict(raw: bytes) -> Any:
         raise InvalidPayload("payload", "must not contain a number with that many digits") from None
     except RecursionError:
         raise _too_deep() from None
-    if exceeds_depth(value, raw):
-        raise _too_deep()
-    return value
 
 
 def _too_deep() -> InvalidPayload:

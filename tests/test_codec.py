@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsejobs import codec
+from hsejobs.errors import InvalidPayload
 
 VALUES = st.recursive(
     st.none()
@@ -51,6 +52,55 @@ def test_what_is_no_json_is_refused(text: str) -> None:
 def test_the_error_is_the_standard_librarys(text: str) -> None:
     with pytest.raises(json.JSONDecodeError):
         codec.loads(text)
+
+
+#: Tokens that two readers of JSON may take for different values, or that only one of them takes.
+EDGES = (
+    *("0", "-0", "-0.0", "1.0", "1.10", "1E5", "1e5", "1e-7", "1e16", "1e22", "1e400", "0.1e-400"),
+    *("9007199254740993", "9223372036854775808", "-9223372036854775809", "18446744073709551616"),
+    *("123456789012345678901234567890", "123456789012345.67", "5" * 5000, "01", "+1", ".5", "1."),
+    *("NaN", "Infinity", "-Infinity", "null", "true", '"\\ud800"', '"\\ud83d\\ude00"', '"\\u0000"'),
+    *('"\\/"', '"\x00"', '"\t"', '"\x7f\u2028"', '"\ue000"', "{}", "[]", '{"a":1,"a":2}'),
+    *('{"a":{"b":1,"b":1}}', "[" * 190 + "]" * 190, "[" * 300 + "]" * 300, "[" * 2000 + "]" * 2000),
+)
+
+
+def outcome(read: Any, text: Any) -> str:
+    try:
+        # `repr` tells 1 from true and 1.0.
+        return repr(read(text))
+    except (ValueError, InvalidPayload) as error:
+        return type(error).__name__
+    except RecursionError:
+        return "RecursionError"
+
+
+@pytest.mark.parametrize("token", EDGES, ids=range(len(EDGES)))
+@pytest.mark.parametrize("form", ["%s", "[%s]", '{"a":%s}', '{"a": %s}', '{"b":1,\n"a":[%s]}'])
+def test_bytes_are_read_as_text_is(token: str, form: str) -> None:
+    """What a faster library reads otherwise, or takes, is read as the standard library reads it."""
+    text = form % token
+    assert outcome(codec.loads, text.encode()) == outcome(codec.loads, text)
+    assert outcome(codec.loads, text.encode()) == outcome(json.loads, text)
+
+
+@pytest.mark.parametrize("token", EDGES, ids=range(len(EDGES)))
+@pytest.mark.parametrize("form", ["%s", "[%s]", '{"a":%s}'])
+def test_what_is_strictly_read_is_read_the_same_beside_an_escape(token: str, form: str) -> None:
+    """An escaped letter, which no writer escapes, makes JSON take the slow way: both ways are compared."""
+    text = form % token
+    slow = outcome(codec.strict, f'["\\u0061",{text}]'.encode())
+    quick = outcome(codec.strict, f'["a",{text}]'.encode())
+    assert quick == slow
+    assert outcome(codec.strict, f'["a", {text}]'.encode()) == slow
+
+
+@given(VALUES)
+def test_any_json_is_strictly_read(value: Any) -> None:
+    written = codec.dumps({"a": value})
+    assert outcome(codec.strict, written) == repr(json.loads(written))
+    spaced = json.dumps({"a": value}, indent=1).encode()
+    assert outcome(codec.strict, spaced) == repr(json.loads(written))
 
 
 @given(VALUES)

@@ -142,9 +142,27 @@ def _now() -> str:
 
 @lru_cache(maxsize=4)
 def _stamp(ms: int) -> str:
-    # Many short jobs end in the same millisecond.
     seconds, rest = divmod(ms, 1000)
     return f"{_second(seconds)}.{rest:03d}Z"
+
+
+def _start() -> str:
+    """A line up to the name of its level."""
+    return _start_at(time.time_ns() // 1_000_000)
+
+
+@lru_cache(maxsize=4)
+def _start_at(ms: int) -> str:
+    # Many short jobs end in the same millisecond.
+    return f'{{"time": "{_stamp(ms)}", "level": "'
+
+
+@lru_cache(maxsize=1024)
+def _about(queue: str, status: str, organization_id: str | None) -> str:
+    """A line about a job after its id."""
+    return (
+        f'", "queue": "{queue}", "status": "{status}", "organizationId": {_quoted(organization_id)}'
+    )
 
 
 @lru_cache(maxsize=4)
@@ -212,9 +230,8 @@ def job(
         if fields and not _OWN.isdisjoint(fields):
             fields = {name: one for name, one in fields.items() if name not in _OWN}
         line = (
-            f'{{"time": "{_now()}", "level": "{_names[level]}", "event": "{event}", '
-            f'"jobId": "{job_id}", "queue": "{queue}", "status": "{status}", '
-            f'"organizationId": {_quoted(organization_id)}{_traced(trace) if trace else ""}'
+            f'{_start()}{_names[level]}", "event": "{event}", "jobId": "{job_id}'
+            f"{_about(queue, status, organization_id)}{_traced(trace) if trace else ''}"
             f"{', ' + _encode(fields)[1:] if fields else '}'}"
         )
     _sink.lines.append(line)
@@ -244,9 +261,8 @@ def completed(
     elif _sink.level <= logging.INFO:
         traced = _traced(trace) if trace else ""
         _sink.lines.append(
-            f'{{"time": "{_now()}", "level": "info", "event": "completed", "jobId": "{job_id}", '
-            f'"queue": "{queue}", "status": "completed", '
-            f'"organizationId": {_quoted(organization_id)}, "duration": {run_us / 1000}{traced}}}'
+            f'{_start()}info", "event": "completed", "jobId": "{job_id}'
+            f'{_about(queue, "completed", organization_id)}, "duration": {run_us / 1000}{traced}}}'
         )
 
 
@@ -266,7 +282,7 @@ def request(
         if _sink.level > logging.INFO:
             return False
         _sink.lines.append(
-            f'{{"time": "{_now()}", "level": "info", "event": "request", '
+            f'{_start()}info", "event": "request", '
             f'"requestId": {_quote(request_id)}, "client": {_quoted(client)}, '
             f'"method": "{method}", "path": {_quote(path)}, "status": {status or "null"}, '
             f'"duration": {duration}, "organizationId": {_quoted(organization_id)}, '

@@ -10,6 +10,7 @@ import redis
 
 from hsejobs.errors import Forbidden, JobNotFound, WrongState
 from hsejobs.model import JobRecord, State
+from hsejobs.store.shares import Shares
 from hsejobs.store.verify import RecordVerifier
 from hsejobs.store.work import Done
 from hsejobs.store.write import Cancel, RefusedJob
@@ -268,3 +269,34 @@ def test_a_revoked_job_whose_claims_reply_was_lost_is_still_revoked(store: Queue
     store.work.step([], 2, "token", 60_000)
     _, claims = store.work.step([], 2, "token", 60_000, again=1)
     assert sorted((one.id, one.revoked) for one in claims) == [("a", True), ("b", False)]
+
+
+def test_a_batch_with_a_cancelled_job_frees_the_places_of_all(store: Queue) -> None:
+    """Its other jobs leave the tenant's running jobs later in the same call than the cancelled one does."""
+    Shares(store.redis, "t").set("q", "one", limit=2)
+    for job_id in "abcd":
+        store.add(job_id, organization_id="one")
+    held = store.claim(4)
+    assert [job_id for job_id, _ in held] == ["a", "b"]
+    Shares(store.redis, "t").set("q", "one", limit=1)
+    assert store.claim(4) == []
+    assert cancel(store, "b") == []
+    letters, claims = store.work.step([Done(*one, 5, b"1") for one in held], 4, "next", 60_000)
+    assert (letters, [one.id for one in claims]) == ("ck", ["c"])
+    assert store.counts("one") == store.counts() == [1, 1, 0, 1, 1]
+
+
+def test_a_batch_of_several_tenants_leaves_each_in_its_own_lists(store: Queue) -> None:
+    owners = {"a": "one", "b": None, "c": "two", "d": "one", "e": None}
+    for job_id, owner in owners.items():
+        store.add(job_id, organization_id=owner)
+    held: dict[str, str] = {}
+    while len(held) < len(owners):
+        held.update(store.claim(5))
+    assert [store.counts(owner)[1] for owner in ("one", "two", None)] == [2, 1, 5]
+    done = [Done(job_id, held[job_id], 1_000, b"1") for job_id in owners]
+    assert store.work.step([done[0], *done], 0, "none", 0)[0] == "cccccc"
+    assert [store.counts(owner)[3] for owner in ("one", "two", None)] == [2, 1, 5]
+    assert [store.counts(owner)[1] for owner in ("one", "two", None)] == [0, 0, 0]
+    assert store.reader.stats(["q"])[0].window().completed == 5
+    assert store.reader.stats(["q"], "one")[0].window().completed == 2

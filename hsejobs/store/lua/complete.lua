@@ -17,70 +17,79 @@ local SMALL = 64
 local n, token, lease_ms = whole(ARGV[1], 0), ARGV[2], within(ARGV[3], 0, LONGEST_MS, 0)
 local again = whole(ARGV[4], 0)
 
-local outcomes = {}
-local done, gone, finished_at, leaving = {}, {}, NOW, false
+-- Of each party, the jobs that have ended: their ids, their places in `completed`, and the sum of their run times.
+local outcomes, parties, ended, leaving, records = {}, {}, 0, {}, base .. K.job
+-- The moments at which jobs began, as text: most jobs of a batch share one.
+local moments = {}
 for a = 6, #ARGV, 4 do
+  local nth = (a - 2) / 4
   local id, its_token, result = ARGV[a], ARGV[a + 1], ARGV[a + 3]
   local us = within(ARGV[a + 2], 0, LONGEST_RUN, 0)
-  local key = base .. K.job .. id
+  local key = records .. id
   local job = read(key, 'st', 'tk', 'o', 'cl', 'cp', 'lk', 'n', 'ev', 'ky')
   if job[4] and job[2] == its_token and (job[1] == 'a' or job[1] == 'f') then
-    outcomes[#outcomes + 1] = 'k'
+    outcomes[nth] = 'k'
     if job[1] == 'a' then
       begin()
       end_cancelled(id, 'a', nil, us)
       count('us', job[3], us)
-      count('r' .. bucket(us), job[3], 1, job[7])
+      count(bucket('r', us), job[3], 1, job[7])
       count('fr', nil, 1, job[7])
     end
   elseif job[2] ~= its_token or (job[1] ~= 'a' and job[1] ~= 'c') then
-    outcomes[#outcomes + 1] = 'r'
+    outcomes[nth] = 'r'
   else
-    outcomes[#outcomes + 1] = 'c'
+    outcomes[nth] = 'c'
     if job[1] == 'a' then
-      local started, org = int(math.floor((now_us - us) / 1000)), job[3]
-      -- The first write must need no memory.
-      if org then
-        redis.call('ZREM', org_index('a', org), id)
-        begun = true
-      else
-        begin()
+      local at, org = math.floor((now_us - us) / 1000), job[3]
+      local started = moments[at]
+      if not started then
+        started = int(at)
+        moments[at] = started
       end
+      begin()
       if #result > SMALL then
         redis.call('SET', base .. K.result .. id, result)
-        redis.call('HSET', key, 'st', 'c', 'pt', started, 'ft', finished_at)
+        redis.call('HSET', key, 'st', 'c', 'pt', started, 'ft', NOW)
       elseif result == 'null' then
-        redis.call('HSET', key, 'st', 'c', 'pt', started, 'ft', finished_at)
+        redis.call('HSET', key, 'st', 'c', 'pt', started, 'ft', NOW)
       else
-        redis.call('HSET', key, 'st', 'c', 'pt', started, 'ft', finished_at, 'r', result)
+        redis.call('HSET', key, 'st', 'c', 'pt', started, 'ft', NOW, 'r', result)
       end
       if job[5] then redis.call('UNLINK', base .. K.checkpoint .. id) end
       if job[6] then free_locks(id, its_token, job[6]) end
-      local score = int(now_us + #gone)
-      gone[#gone + 1] = id
-      just_ended[org or ''] = (just_ended[org or ''] or 0) + 1
-      done[#done + 1] = score
-      done[#done + 1] = id
-      if org then
-        redis.call('ZADD', org_index('c', org), score, id)
+      local party = org or ''
+      local own = parties[party]
+      if not own then
+        own = { ids = {}, places = {}, us = 0 }
+        parties[party] = own
       end
+      local nth = #own.ids + 1
+      own.ids[nth], own.places[2 * nth - 1], own.places[2 * nth] = id, int(now_us + ended), id
+      own.us, ended = own.us + us, ended + 1
       if job[9] then key_left(id, job[7] or '', job[9]) end
       if job[8] or share()[PARKED] or share()[LIMIT] then
-        leaving = true
-        leave(id, org, job[7], job[8], us)
+        leaving[#leaving + 1] = { id, org, job[7], job[8], us }
       end
-      count('c', org)
-      count('us', org, us)
-      count('r' .. bucket(us), org, 1, job[7])
+      count(bucket('r', us), org, 1, job[7])
       event('completed', id, org)
     end
   end
 end
-if leaving then settle_costs() end
-if #gone > 0 then
-  redis.call('ZREM', base .. K.active, unpack(gone))
-  redis.call('ZADD', base .. K.completed, unpack(done))
+for party, own in pairs(parties) do
+  local org, jobs = party ~= '' and party, #own.ids
+  redis.call('ZREM', base .. K.active, unpack(own.ids))
+  redis.call('ZADD', base .. K.completed, unpack(own.places))
+  if org then
+    redis.call('ZREM', org_index('a', org), unpack(own.ids))
+    redis.call('ZADD', org_index('c', org), unpack(own.places))
+  end
+  just_ended[party] = jobs
+  count('c', org, jobs)
+  count('us', org, own.us)
 end
+for _, one in ipairs(leaving) do leave(unpack(one, 1, 5)) end
+if #leaving > 0 then settle_costs() end
 
 local claimed = {}
 -- With a count of 0 too: then what was sent before is given up.

@@ -26,7 +26,7 @@ if job[7] then
   local ok, entry = pcall(cjson.decode, ARGV[7])
   end_cancelled(id, 'a', ok and type(entry) == 'table' and entry or nil, us)
   count('us', org, us)
-  count('r' .. bucket(us), org, 1, job[10])
+  count(bucket('r', us), org, 1, job[10])
   count('fr', nil, 1, job[10])
   publish()
   return { 'k', 0 }
@@ -47,7 +47,7 @@ if final then
   count('fr', nil, 1, job[10])
   if DECIDED[ARGV[4]] then count('cx', org) end
   count('us', org, us)
-  count('r' .. bucket(us), org, 1, job[10])
+  count(bucket('r', us), org, 1, job[10])
   event('failed', id, org)
   -- Its worker was interrupted or killed before it could report the end, or had no code to do so.
   if OUTSIDE[ARGV[4]] then ended_outside(id, job[8]) end

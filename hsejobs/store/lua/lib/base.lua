@@ -23,6 +23,9 @@ local function whole(value, otherwise)
 end
 
 local function within(value, least, most, otherwise)
+  local number = tonumber(value)
+  -- Nearly always.
+  if number and number >= least and number <= most and number % 1 == 0 then return number end
   return math.max(least, math.min(most, whole(value, otherwise)))
 end
 
@@ -95,11 +98,23 @@ end
 
 -- Counters of this minute. `pending` adds up within a call, so that a batch needs few commands.
 local minute = math.floor(now_ms / 60000)
-local pending, pending_orgs = {}, {}
+local pending, pending_orgs, of_tasks = {}, {}, {}
 
 -- `task`: the queue's counter is the task's own, `field|task`; `fold` adds those of a minute up.
 local function count(field, org, by, task)
-  local name = task and field .. '|' .. task or field
+  local name = field
+  if task then
+    local names = of_tasks[task]
+    if not names then
+      names = {}
+      of_tasks[task] = names
+    end
+    name = names[field]
+    if not name then
+      name = field .. '|' .. task
+      names[field] = name
+    end
+  end
   pending[name] = (pending[name] or 0) + (by or 1)
   if org then
     local fields = pending_orgs[org]

@@ -1,4 +1,11 @@
--- The histogram bucket of a duration: four per octave.
-local function bucket(us)
-  return math.floor(4 * math.log(math.max(0, us) + 1) / 0.6931471805599453)
+-- The counter of a duration: a letter and the histogram bucket, four per octave. The jobs of a batch have few of them.
+local buckets, floor, log = { r = {}, w = {} }, math.floor, math.log
+local function bucket(letter, us)
+  local at = us > 0 and floor(4 * log(us + 1) / 0.6931471805599453) or 0
+  local name = buckets[letter][at]
+  if not name then
+    name = letter .. at
+    buckets[letter][at] = name
+  end
+  return name
 end

@@ -97,9 +97,10 @@ local function claim(n, token, lease_ms, again)
   local special = there > 1 and redis.call('EXISTS', revokes, resent) > 0
   if special and is_late(token, again) then return {} end
   if shares then begin() end
-  local out, taken, payload_keys, leases, lines = {}, {}, {}, {}, {}
+  local out, taken, payload_keys, lines = {}, {}, {}, {}
   local lease_until = int(now_ms + lease_ms)
   local revocable = special and redis.call('EXISTS', base .. K.revoked) == 1
+  local records, payloads_at, rules = base .. K.job, base .. K.payload, share()
   local next, id, one, parks = 0, nil, nil, 0
   while #taken < n and parks < MOST_PARKED do
     next = next + 1
@@ -113,11 +114,11 @@ local function claim(n, token, lease_ms, again)
       id = ids[next]
     end
     if not id then break end
-    local key = base .. K.job .. id
+    local key = records .. id
     local job = read(key, unpack(FIELDS))
     local state, org, at = job[14], job[6], #taken + 1
     local party = org or ''
-    if state ~= 'w' or job[15] or (org and not share()[ON]) then begin() end
+    if state ~= 'w' or job[15] or (org and not rules[ON]) then begin() end
     if state ~= 'w' and not is_there(key, job, state) then
       take_from('w', nil, id)
       redis.call('ZREM', one and line_of(one.party) or line, id)
@@ -131,7 +132,7 @@ local function claim(n, token, lease_ms, again)
       -- Put back by a repair, or by a release that knows no cancel.
       end_cancelled(id, 'w')
       if one then skip(one) end
-    elseif state == 'w' and share()[TASKS] and put_aside(id, job[1] or '', org) then
+    elseif state == 'w' and rules[TASKS] and put_aside(id, job[1] or '', org) then
       parks = parks + 1
       if one then skip(one) end
     elseif state == 'w' and job[16] and not key_room(job[1] or '', job[16]) then
@@ -145,11 +146,11 @@ local function claim(n, token, lease_ms, again)
         next = next - 1
         break
       end
-      if org and not share()[ON] then use_turns() end
+      if org and not rules[ON] then use_turns() end
       if job[16] then key_take(job[1] or '', job[16], id) end
       job.charged = one and take(one, job[1])
       job[17], job[14], job[15] = job[16], revocable and revoked(id, job[1]) or '', id
-      out[at], taken[at], payload_keys[at] = job, id, base .. K.payload .. id
+      out[at], taken[at], payload_keys[at] = job, id, payloads_at .. id
       if not lines[party] then lines[party] = {} end
       lines[party][#lines[party] + 1] = id
       if apart then break end
@@ -165,33 +166,38 @@ local function claim(n, token, lease_ms, again)
     -- The first write, because it needs no memory.
     redis.call('ZREM', waiting, unpack(taken))
     begun = true
+    local total = 0
     for _, job in ipairs(out) do
       local id, org = job[15], job[6]
-      local made = within(job[2], 0, 1000000, 0)
-      job[2] = int(made)
-      made = made + 1
-      local key = base .. K.job .. id
-      if job.charged then
-        redis.call('HSET', key, 'st', 'a', 'tk', token, 'am', made, 'pt', NOW, 'ev', job.charged)
-      else
-        redis.call('HSET', key, 'st', 'a', 'tk', token, 'am', made, 'pt', NOW)
+      -- Redis takes long to write a number.
+      local made, attempt = job[2], '1'
+      if made ~= '0' then
+        made = within(made, 0, 1000000, 0)
+        job[2], attempt = int(made), int(made + 1)
       end
-      if org then redis.call('ZADD', org_index('a', org), lease_until, id) end
-      local waited = math.max(0, now_us - (whole(job[9]) or whole(job[10], now_ms)) * 1000)
-      count('w' .. bucket(waited), org, 1, job[1])
-      count('wu', nil, waited)
+      local key = records .. id
+      if job.charged then
+        redis.call('HSET', key, 'st', 'a', 'tk', token, 'am', attempt, 'pt', NOW, 'ev', job.charged)
+      else
+        redis.call('HSET', key, 'st', 'a', 'tk', token, 'am', attempt, 'pt', NOW)
+      end
+      local waited = math.max(0, now_us - within(job[9] or job[10], 0, now_ms, now_ms) * 1000)
+      total = total + waited
+      count(bucket('w', waited), org, 1, job[1])
       event('active', id, org)
     end
-    -- The last one first: while there are few active jobs, Redis keeps them as a list and looks from its start for
-    -- the place of each, after those with the same score and a lower id.
-    for at = #taken, 1, -1 do
-      leases[#leases + 1] = lease_until
-      leases[#leases + 1] = taken[at]
-    end
+    count('wu', nil, total)
     for party, line in pairs(lines) do
       if party ~= '' or share()[ON] then redis.call('ZREM', line_of(party), unpack(line)) end
+      -- The last one first: while there are few active jobs, Redis keeps them as a list and looks from its start for
+      -- the place of each, after those with the same score and a lower id.
+      local leases = {}
+      for at = 1, #line do
+        leases[2 * at - 1], leases[2 * at] = lease_until, line[#line + 1 - at]
+      end
+      redis.call('ZADD', base .. K.active, unpack(leases))
+      if party ~= '' then redis.call('ZADD', org_index('a', party), unpack(leases)) end
     end
-    redis.call('ZADD', base .. K.active, unpack(leases))
     if most then rate_count(base .. K.starts, most, window, #taken) end
     local payloads = redis.call('MGET', unpack(payload_keys))
     for at = 1, #out do out[at][16] = payloads[at] end
