@@ -205,11 +205,12 @@ def test_a_command_that_the_socket_does_not_take_at_once(
         small(adder)
         lane = adder._flights
         large = b'"' + b"x" * 90_000 + b'"'
-        adds = [adder.add("q", new()._replace(payload=large)) for _ in range(20)]
+        # Few: a busy machine must send them within the lane's patience.
+        adds = [adder.add("q", new()._replace(payload=large)) for _ in range(4)]
         found = await asyncio.wait_for(asyncio.gather(*adds), 60)
         assert adder._flights is lane
         adder.close()
         return list(found)
 
-    assert [one.created for one in asyncio.run(run())] == [True] * 20
-    assert redis_client.zcard(WAITING) == 21
+    assert [one.created for one in asyncio.run(run())] == [True] * 4
+    assert redis_client.zcard(WAITING) == 5

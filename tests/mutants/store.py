@@ -35,7 +35,7 @@ MUTANTS = (
     lua(
         "a held task is claimed",
         "lib/claim",
-        "and share()[TASKS] and put_aside",
+        "and rules[TASKS] and put_aside",
         "and false and put_aside",
         HELD,
     ),
@@ -105,9 +105,23 @@ MUTANTS = (
     lua(
         "a claim counts no attempt",
         "lib/claim",
-        "      made = made + 1\n",
-        "",
+        "job[2], attempt = int(made), int(made + 1)",
+        "job[2], attempt = int(made), int(made)",
         PROMISES,
+    ),
+    lua(
+        "a key hears of an end before the tenant's jobs are counted",
+        "complete",
+        "if job[6] then free_locks(id, its_token, job[6]) end",
+        "if job[9] then key_left(id, job[7], job[9]) end",
+        ("store/test_keyed.py",),
+    ),
+    lua(
+        "a tenant's places are free only after its cancelled job",
+        "complete",
+        "for _, one in ipairs(later) do",
+        "for _, one in ipairs({}) do",
+        CANCEL,
     ),
     lua(
         "a claim forgets the tenant's index",

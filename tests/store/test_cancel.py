@@ -300,3 +300,27 @@ def test_a_batch_of_several_tenants_leaves_each_in_its_own_lists(store: Queue) -
     assert [store.counts(owner)[1] for owner in ("one", "two", None)] == [0, 0, 0]
     assert store.reader.stats(["q"])[0].window().completed == 5
     assert store.reader.stats(["q"], "one")[0].window().completed == 2
+
+
+def test_a_job_cancelled_in_a_batch_that_has_it_twice_ends_once(store: Queue) -> None:
+    held = running(store)
+    assert store.work.step([Done(*held, 5, b"1")] * 2, 0, "none", 0)[0] == "kk"
+    assert store.counts() == store.counts("one") == [0, 0, 0, 0, 1]
+    assert (window := store.reader.stats(["q"])[0].window()).cancelled == window.failed == 1
+
+
+def test_a_broken_list_of_one_tenant_keeps_no_other_one_from_its_lists(store: Queue) -> None:
+    for job_id, owner in {"a": "one", "b": "two", "c": "one", "d": "two"}.items():
+        store.add(job_id, organization_id=owner)
+    held: dict[str, str] = {}
+    while len(held) < 4:
+        held.update(store.claim(4))
+    broken = "t:{q}:o:completed:one"
+    store.client.set(broken, "x")
+    done = [Done(*pair, 5, b"1") for pair in held.items()]
+    assert store.work.step(done, 0, "none", 0)[0] == "cccc"
+    assert store.counts("two") == [0, 0, 0, 2, 0]
+    assert store.counts() == [0, 0, 0, 4, 0]
+    store.client.delete(broken)
+    RecordVerifier(store.redis, "t").verify("q", repair=True)
+    assert store.counts("one") == [0, 0, 0, 2, 0]

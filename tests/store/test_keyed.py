@@ -9,6 +9,7 @@ import redis
 
 from hsejobs.model import State
 from hsejobs.store import keys, scripts
+from hsejobs.store.shares import Shares
 from hsejobs.store.tenants import Tenants
 from hsejobs.store.verify import RecordVerifier
 from hsejobs.store.work import Done
@@ -312,3 +313,49 @@ def test_the_slot_of_a_job_that_leaves_before_it_starts_is_the_next_ones(
     else:
         store.writer.cancel_many("q", ["b"], Cancel("ann"))
     assert store.names() == ["c"]
+
+
+def at_the_limit(store: Keyed, before: int, after: int, names: str) -> list[Pair]:
+    """Jobs of one tenant that run; ``after`` of them are as many as it may have now."""
+    Shares(store.redis, "t").set("q", "one", limit=before)
+    store.add_all(names, organization_id="one")
+    held: list[Pair] = []
+    while claims := store.claim(9):
+        held += claims
+    Shares(store.redis, "t").set("q", "one", limit=after)
+    store.client.delete("t:{q}:bell")
+    return held
+
+
+@pytest.mark.parametrize("keys_at_once", [1, 2])
+def test_the_end_of_a_tenants_last_allowed_job_wakes_a_worker_for_the_next_of_its_key(
+    store: Keyed, keys_at_once: int
+) -> None:
+    """Also of a batch: what has ended in it no longer counts for the tenant."""
+    store.rules(**{"k:m.task": f"{keys_at_once} - -"})
+    held = at_the_limit(store, 9, keys_at_once, "a b c d e")
+    assert len(held) == keys_at_once
+    store.work.step([Done(*one, 5, b"1") for one in held], 0, "none", 0)
+    assert store.client.llen("t:{q}:bell") == 1
+    # The others stay in the line of their key.
+    assert len(store.parked()) == 5 - 2 * keys_at_once
+    assert len(store.names()) == keys_at_once
+
+
+def test_a_tenant_whose_job_ends_keeps_its_place_in_the_line_of_a_key(store: Keyed) -> None:
+    store.rules(**{"k:m.task": "1 - -"})
+    held = at_the_limit(store, 9, 1, "a b")
+    store.add_all("d", organization_id="two")
+    assert store.names() == []
+    _, claims = store.work.step([Done(*held[0], 5, b"1")], 4, "next", 60_000)
+    assert [one.id for one in claims] == ["b"]
+    assert store.parked() == ["d"]
+
+
+def test_a_cancelled_job_of_a_batch_lets_the_next_of_its_key_begin(store: Keyed) -> None:
+    held = at_the_limit(store, 9, 2, "a b c d")
+    assert store.writer.cancel_many("q", [held[1][0]], Cancel("ann", "no"), None) == []
+    done = [Done(*one, 5, b"1") for one in held]
+    letters, claims = store.work.step(done, 4, "next", 60_000)
+    assert letters == "ck"
+    assert {one.id for one in claims} == {"c", "d"}

@@ -18,7 +18,8 @@ local n, token, lease_ms = whole(ARGV[1], 0), ARGV[2], within(ARGV[3], 0, LONGES
 local again = whole(ARGV[4], 0)
 
 -- Of each party, the jobs that have ended: their ids, their places in `completed`, and the sum of their run times.
-local outcomes, parties, ended, leaving, records = {}, {}, 0, {}, base .. K.job
+-- What follows when a job has left goes by how many of its party run, so it comes after all lists are right: `later`.
+local outcomes, parties, ended, later, records = {}, {}, 0, {}, base .. K.job
 -- The moments at which jobs began, as text: most jobs of a batch share one.
 local moments = {}
 for a = 6, #ARGV, 4 do
@@ -29,13 +30,7 @@ for a = 6, #ARGV, 4 do
   local job = read(key, 'st', 'tk', 'o', 'cl', 'cp', 'lk', 'n', 'ev', 'ky')
   if job[4] and job[2] == its_token and (job[1] == 'a' or job[1] == 'f') then
     outcomes[nth] = 'k'
-    if job[1] == 'a' then
-      begin()
-      end_cancelled(id, 'a', nil, us)
-      count('us', job[3], us)
-      count(bucket('r', us), job[3], 1, job[7])
-      count('fr', nil, 1, job[7])
-    end
+    if job[1] == 'a' then later[#later + 1] = { id, job, us, true } end
   elseif job[2] ~= its_token or (job[1] ~= 'a' and job[1] ~= 'c') then
     outcomes[nth] = 'r'
   else
@@ -67,10 +62,7 @@ for a = 6, #ARGV, 4 do
       local nth = #own.ids + 1
       own.ids[nth], own.places[2 * nth - 1], own.places[2 * nth] = id, int(now_us + ended), id
       own.us, ended = own.us + us, ended + 1
-      if job[9] then key_left(id, job[7] or '', job[9]) end
-      if job[8] or share()[PARKED] or share()[LIMIT] then
-        leaving[#leaving + 1] = { id, org, job[7], job[8], us }
-      end
+      if job[8] or job[9] or share()[PARKED] or share()[LIMIT] then later[#later + 1] = { id, job, us } end
       count(bucket('r', us), org, 1, job[7])
       event('completed', id, org)
     end
@@ -81,15 +73,34 @@ for party, own in pairs(parties) do
   redis.call('ZREM', base .. K.active, unpack(own.ids))
   redis.call('ZADD', base .. K.completed, unpack(own.places))
   if org then
-    redis.call('ZREM', org_index('a', org), unpack(own.ids))
-    redis.call('ZADD', org_index('c', org), unpack(own.places))
+    -- A broken list of one organization must not keep the jobs of others from their lists.
+    redis.pcall('ZREM', org_index('a', org), unpack(own.ids))
+    redis.pcall('ZADD', org_index('c', org), unpack(own.places))
   end
   just_ended[party] = jobs
   count('c', org, jobs)
   count('us', org, own.us)
 end
-for _, one in ipairs(leaving) do leave(unpack(one, 1, 5)) end
-if #leaving > 0 then settle_costs() end
+local unsettled = false
+for _, one in ipairs(later) do
+  local id, job, us, cancelled = unpack(one, 1, 4)
+  local org, task, charged, key = job[3], job[7], job[8], job[9]
+  if not cancelled then
+    if key then key_left(id, task or '', key) end
+    if charged or share()[PARKED] or share()[LIMIT] then
+      unsettled = true
+      leave(id, org, task, charged, us)
+    end
+  elseif read(records .. id, 'st')[1] == 'a' then
+    -- Not for one that this call has twice.
+    begin()
+    end_cancelled(id, 'a', nil, us)
+    count('us', org, us)
+    count(bucket('r', us), org, 1, task)
+    count('fr', nil, 1, task)
+  end
+end
+if unsettled then settle_costs() end
 
 local claimed = {}
 -- With a count of 0 too: then what was sent before is given up.

@@ -181,7 +181,11 @@ local function claim(n, token, lease_ms, again)
       else
         redis.call('HSET', key, 'st', 'a', 'tk', token, 'am', attempt, 'pt', NOW)
       end
-      local waited = math.max(0, now_us - within(job[9] or job[10], 0, now_ms, now_ms) * 1000)
+      local since = tonumber(job[9] or job[10])
+      local waited = since and now_us - since * 1000
+      if not waited or waited % 1 ~= 0 or waited < 0 or waited > now_us then
+        waited = math.max(0, now_us - (whole(job[9]) or whole(job[10], now_ms)) * 1000)
+      end
       total = total + waited
       count(bucket('w', waited), org, 1, job[1])
       event('active', id, org)
