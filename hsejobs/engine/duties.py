@@ -71,6 +71,10 @@ class Duty:
             logs.emit("duty failed", 40, queue=queue, duty=self.name, error=text)
 
 
+#: Seconds within which a write fails if its connection was closed meanwhile.
+AT_ONCE = 0.05
+
+
 @dataclass(slots=True)
 class PendingWrite:
     """A write that must reach Redis: outcomes or releases of a worker that is dead or slow.
@@ -84,6 +88,19 @@ class PendingWrite:
     jobs: list[tuple[str, str]]
     give_up: float
     patience: float
+
+
+def _act(one: PendingWrite) -> None:
+    """Performs a write. A connection that was closed since its last use fails at once, and a new one may
+    work: otherwise connections that are cut again and again would keep all writes back until leases end.
+    """
+    began = time.monotonic()
+    try:
+        one.act()
+    except RedisUnavailable:
+        if time.monotonic() - began > AT_ONCE:
+            raise
+        one.act()
 
 
 @dataclass(slots=True)
@@ -109,7 +126,7 @@ class PendingWrites:
         until, fault = time.monotonic() + budget, None
         for one in list(self.writes):
             try:
-                one.act()
+                _act(one)
             except RedisUnavailable:
                 for each in self.writes:
                     each.give_up = time.monotonic() + each.patience

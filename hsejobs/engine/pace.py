@@ -6,7 +6,7 @@ from __future__ import annotations
 BUDGET_US = 2_000
 #: The most jobs of one claim, however short they are; and while the worker waits for most replies of
 #: steps that it sent ahead, because Redis is far away.
-MOST, MOST_FAR = 32, 64
+MOST, MOST_FAR = 32, 128
 #: A reply is waited for if that takes longer, in microseconds; to read one that is there takes less.
 WAIT_US = 400
 #: How many replies without a wait one wait outweighs. Above half of the most, Redis is far away.

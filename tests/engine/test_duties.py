@@ -109,6 +109,35 @@ def test_what_is_owed_is_kept_until_it_is_written() -> None:
     assert (written, pending.writes) == ([1], [])
 
 
+def test_a_connection_that_was_closed_meanwhile_holds_no_write_back() -> None:
+    """Where connections are cut more often than writes are retried, none would ever be made."""
+    pending, written = PendingWrites(), []
+
+    def write() -> None:
+        written.append(1)
+        if len(written) == 1:
+            raise RedisUnavailable("closed")
+
+    pending.add(write, [("a", "t")], lease_ms=60_000)
+    pending.flush()
+    assert (len(written), pending.writes) == (2, [])
+
+
+def test_a_redis_that_does_not_answer_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The maintenance thread must not wait twice as long."""
+    monkeypatch.setattr(duties, "AT_ONCE", -1.0)
+    pending, asked = PendingWrites(), []
+
+    def write() -> None:
+        asked.append(1)
+        raise RedisUnavailable("no answer")
+
+    pending.add(write, [("a", "t")], lease_ms=60_000)
+    with pytest.raises(RedisUnavailable):
+        pending.flush()
+    assert (len(asked), pending.jobs()) == (1, [("a", "t")])
+
+
 def test_one_fault_does_not_hold_up_what_is_owed_beside_it() -> None:
     pending, written = PendingWrites(), []
     pending.add(raising(JobsError("no")), [("a", "t")], lease_ms=60_000)
