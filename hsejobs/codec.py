@@ -65,9 +65,8 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 
 _decoder: Any = json.JSONDecoder()
 _decode, _scan = _decoder.decode, _decoder.scan_once
+#: What `_plain` returns instead of a value, and what JSON takes for a space between values.
 _UNREAD: Any = object()
-
-
 _SPACE = b" \t\r\n"
 
 

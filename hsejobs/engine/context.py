@@ -178,8 +178,7 @@ class JobContext:
 
     def stop_if_cancelled(self) -> None:
         """Raises JobCancelled if somebody has cancelled the job."""
-        # As `cancelled`, without its call: twice for each job.
-        if self._slot is not None and self._slot.cancelled:
+        if self.cancelled:
             raise JobCancelled("the job was cancelled")
 
     def progress(self, percent: float, message: str | None = None) -> None:
@@ -304,10 +303,9 @@ class JobContext:
     @property
     def secrets(self) -> list[str]:
         """The payload's secrets as text, collected once per payload, not for each log line."""
-        known = self._secrets
-        if known is None or known[0] is not self.data:
-            known = self._secrets = self.data, secret_values(self.data, self.secret_paths)
-        return known[1]
+        if self._secrets is None or self._secrets[0] is not self.data:
+            self._secrets = self.data, secret_values(self.data, self.secret_paths)
+        return self._secrets[1]
 
     def scrub_json(self, text: bytes) -> bytes:
         """JSON without the payload's secrets, which are replaced with ``***``."""
