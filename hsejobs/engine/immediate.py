@@ -13,7 +13,8 @@ from typing import Any, cast
 
 from hsejobs.engine import context
 from hsejobs.engine.context import JobContext
-from hsejobs.store.work import Claim, WorkerStore
+from hsejobs.store.claims import new_claim
+from hsejobs.store.work import WorkerStore
 
 
 class _Memory:
@@ -60,12 +61,17 @@ def running(queue: str, name: str, task: Any, secret_paths: list[str]) -> Iterat
     if memory is None:
         memory = task.memory = _Memory((task.retries or 0) + 1)
     timeout = int(task.timeout * 1000) if task.timeout else 0
-    row = (
-        *(name, memory.made, memory.attempts, 0, timeout, task.organization_id, task.user_id),
-        *(None, None, memory.created_at, task.priority, None, None, None, task.id, None, None),
+    options = (memory.made, memory.attempts, 0, timeout, task.priority)
+    claim = new_claim(
+        task.id,
+        "immediate",
+        name,
+        options,
+        created_at=memory.created_at,
+        organization_id=task.organization_id,
+        user_id=task.user_id,
     )
     memory.made += 1
-    claim = Claim([_bytes(value) for value in row], "immediate")
     work = cast(WorkerStore, memory)
     job = JobContext(claim, queue, work, lease_ms=3_600_000, log_work=work)
     job.task, job.secret_paths = task, secret_paths
@@ -75,7 +81,3 @@ def running(queue: str, name: str, task: Any, secret_paths: list[str]) -> Iterat
         yield
     finally:
         context.reset_immediate(reset)
-
-
-def _bytes(value: object) -> bytes | None:
-    return None if value is None else str(value).encode()

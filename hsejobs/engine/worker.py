@@ -194,7 +194,16 @@ class JobWorker(Stepping):
         if unwritten and job.progress_log is not None:
             self.progress_logs.append(job.progress_log)
         if result.kind == "completed":
-            one = Done(claim.id, claim.token, result.run_us, result.result, org, claim.trace)
+            one = Done(
+                claim.id,
+                claim.token,
+                result.run_us,
+                result.result,
+                org,
+                claim.trace,
+                claim.name,
+                claim.key,
+            )
             kept = self.slot.finish(one)
             self.done.append(one)
             if unwritten or (result.run_us > BUDGET_US and self.slot.left):

@@ -33,43 +33,49 @@ class Claim:
         "user_id",
     )
 
-    def __init__(self, row: Sequence[bytes | None], token: str) -> None:
-        (
-            name,
-            made,
-            attempts,
-            backoff,
-            timeout,
-            organization,
-            user,
-            stalls,
-            _,
-            created,
-            priority,
-            extras,
-            signature,
-            revoked,
-            job_id,
-            payload,
-            key,
-        ) = row
+    def __init__(
+        self,
+        head: bytes,
+        job_id: bytes | None,
+        payload: bytes | None,
+        token: str,
+        more: Sequence[bytes] = (),
+    ) -> None:
+        """``head``, ``job_id``, ``payload`` and ``more`` as lib/claim.lua makes them."""
+        created, _, shared = head.partition(b"\n")
+        self._created = created[1:]
         self.id = job_id.decode() if job_id else ""
         self.token = token
-        self.name = _text(name) if name else ""
-        self.attempt, self.attempts, self.backoff, self.timeout, self.priority = _options(
-            made, attempts, backoff, timeout, priority
+        self.name, self.attempt, self.attempts, self.backoff, self.timeout, self.priority = (
+            _options(shared)
         )
-        self.organization_id = organization.decode() if organization else None
-        self.user_id = user.decode() if user else None
-        self.stalls = (whole_number(stalls) or 0) if stalls else 0
-        self._created = created
-        self.extras = bool(extras)
-        self.signature = self.trace = ""
-        if signature:
-            self.signature, _, self.trace = signature.decode().partition(" ")
-        self.revoked = revoked == b"revoked"
         self.payload = payload or b""
-        self.key = key.decode() if key else None
+        self.organization_id: str | None = None
+        self.user_id: str | None = None
+        self.key: str | None = None
+        self.stalls = 0
+        self.extras = self.revoked = False
+        self.signature = self.trace = ""
+        if more:
+            self._more(more)
+
+    def _more(self, words: Sequence[bytes]) -> None:
+        for word in words:
+            kind, value = word[:1], word[1:]
+            if kind == b"o":
+                self.organization_id = value.decode()
+            elif kind == b"u":
+                self.user_id = value.decode()
+            elif kind == b"s":
+                self.signature, _, self.trace = value.decode().partition(" ")
+            elif kind == b"k":
+                self.key = value.decode()
+            elif kind == b"l":
+                self.stalls = whole_number(value) or 0
+            elif kind == b"x":
+                self.extras = True
+            elif kind == b"r":
+                self.revoked = True
 
     @property
     def created_at(self) -> int:
@@ -77,31 +83,67 @@ class Claim:
         return whole_number(self._created) or 0
 
 
-#: The names of tasks, and the attempts and options of jobs, which most jobs share.
-_text = lru_cache(maxsize=256)(bytes.decode)
-
-
+#: What most jobs of a task share is read once: name, attempt, attempts, backoff, timeout and priority.
 @lru_cache(maxsize=256)
-def _options(
-    made: bytes | None,
-    attempts: bytes | None,
-    backoff: bytes | None,
-    timeout: bytes | None,
-    priority: bytes | None,
-) -> tuple[int, int, int, int, int]:
+def _options(shared: bytes) -> tuple[str, int, int, int, int, int]:
+    words = shared.split(b"\n", 5)
+    # Less than all of them is a broken record.
+    *numbers, name = [b""] * (6 - len(words)) + words
+    made, attempts, backoff, timeout, priority = map(whole_number, numbers)
     return (
-        max(0, whole_number(made) or 0) + 1,
-        whole_number(attempts) or 1,
-        whole_number(backoff) or 0,
-        min(LONGEST_MS, max(0, whole_number(timeout) or 0)),
-        whole_number(priority) or DEFAULT_PRIORITY,
+        name.decode(),
+        max(0, made or 0) + 1,
+        attempts or 1,
+        backoff or 0,
+        min(LONGEST_MS, max(0, timeout or 0)),
+        priority or DEFAULT_PRIORITY,
     )
+
+
+#: The digit 0 as a byte: the first one of a head says how many words follow the payload.
+_ZERO = ord("0")
+
+
+def read_claims(rows: Sequence[bytes], token: str) -> list[Claim]:
+    """The jobs that a script has claimed. Each is a head, id, payload, and the words that the head counts."""
+    claims = []
+    at, count = 0, len(rows)
+    while at < count:
+        head, job_id, payload = rows[at : at + 3]
+        at += 3
+        more = head[0] - _ZERO
+        if more:
+            claims.append(Claim(head, job_id, payload, token, rows[at : at + more]))
+            at += more
+        else:
+            claims.append(Claim(head, job_id, payload, token))
+    return claims
+
+
+def new_claim(
+    job_id: str,
+    token: str,
+    name: str,
+    options: Sequence[int],
+    payload: bytes = b"",
+    *,
+    created_at: int = 0,
+    organization_id: str | None = None,
+    user_id: str | None = None,
+    more: Sequence[bytes] = (),
+) -> Claim:
+    """A claim that no script has made. ``options``: attempts made, attempts, backoff, timeout, priority."""
+    head = "\n".join([f"0{created_at}", *map(str, options), name])
+    owner = [(b"o", organization_id), (b"u", user_id)]
+    words = [kind + one.encode() for kind, one in owner if one is not None]
+    return Claim(head.encode(), job_id.encode(), payload, token, [*words, *more])
 
 
 @dataclass(slots=True)
 class Done:
-    """A completed job: id, token, run time in us, and result as JSON; for its line in the log, the
-    organization and the trace, where they are known.
+    """A completed job: id, token, run time in us, and result as JSON; then what its worker has of the claim.
+
+    Without the ``name`` of its task, Redis reads organization, name and key from the job's record.
     """
 
     id: str
@@ -110,3 +152,5 @@ class Done:
     result: bytes
     organization_id: str | None = field(default=None, compare=False)
     trace: str = field(default="", compare=False)
+    name: str = field(default="", compare=False)
+    key: str | None = field(default=None, compare=False)

@@ -27,7 +27,7 @@ _HEADER = re.compile(
     r"^-- (KEYS|ARGV|returns|errors|first|include|rare|read only|full server)(?:: ?(.*))?$"
 )
 #: Commands that write nothing.
-_READING = frozenset({"EXISTS", "HMGET", "MGET", "ZRANGE", "ZRANGEBYSCORE"})
+_READING = frozenset({"EXISTS", "HMGET", "MGET", "TIME", "ZRANGE", "ZRANGEBYSCORE"})
 #: ``soft`` is lib/record's function that treats unreadable keys as absent.
 _CALL = re.compile(r"\b(?:redis\.p?call|soft)\('([A-Z]+)'")
 
@@ -107,8 +107,8 @@ class Script:
         for first in reversed(header.get("first", "").split()):
             before = _first(_code(_text("lib", f"{first}.lua"))) + before
         # A local variable is faster than a field of a global, and scripts call it many times.
-        code = (before + code).replace("redis.call(", "call(")
-        return keys.into_lua(f"local call = redis.call\n{code}")
+        code = (before + code).replace("redis.call(", "call(").replace("redis.pcall(", "try(")
+        return keys.into_lua(f"local call, try = redis.call, redis.pcall\n{code}")
 
     def prepare(self) -> None:
         """Assembles the script, unless that was done."""
@@ -204,8 +204,8 @@ AUDIT_PAGE = Script("audit_page", ("organization", "newest", "oldest", "offset",
 AUDIT_FORGET = Script("audit_forget", each=("id", "entry"))
 COMPLETE = Script(
     "complete",
-    ("claim_count", "token", "lease_ms", "again", "own_bell"),
-    ("id", "its_token", "run_us", "result"),
+    ("claim_count", "token", "lease_ms", "again", "own_bell", "kinds"),
+    ("id", "kind", "run_us", "result"),
 )
 FAIL = Script(
     "fail", ("id", "token", "final", "code", "least_ms", "run_us", "error", "errors_kept", "group")

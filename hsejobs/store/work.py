@@ -17,7 +17,7 @@ from hsejobs.model import (
     LOG_LINES,
 )
 from hsejobs.store import keys, scripts
-from hsejobs.store.claims import Claim, Done
+from hsejobs.store.claims import Claim, Done, read_claims
 from hsejobs.store.client import RedisClient
 from hsejobs.store.scripts import Arg, Script
 from hsejobs.store.write import new_nonce
@@ -367,12 +367,20 @@ class WorkerStore:
 
 
 def _step_args(done: Sequence[Done], *claim: Arg) -> list[Arg]:
-    return [*claim, *(word for one in done for word in (one.id, one.token, one.run_us, one.result))]
+    kinds: dict[tuple[str, str, str | None, str | None], int] = {}
+    jobs: list[Arg] = []
+    for one in done:
+        kind = (one.token, one.name, one.organization_id, one.key)
+        number = kinds.get(kind)
+        if number is None:
+            number = kinds[kind] = len(kinds) + 1
+        jobs += (one.id, number, one.run_us, one.result)
+    return [*claim, len(kinds), *(word or "" for kind in kinds for word in kind), *jobs]
 
 
 def _stepped(reply: Any, token: str) -> tuple[str, list[Claim]]:
     outcomes, rows = reply
-    return outcomes.decode(), [Claim(row, token) for row in rows]
+    return outcomes.decode(), read_claims(rows, token)
 
 
 def _pairs(flat: Sequence[bytes]) -> list[tuple[str, str]]:

@@ -16,12 +16,12 @@ from hsejobs import forks
 from hsejobs.engine.pace import MOST_FAR
 from hsejobs.engine.processes import Processes, StopFlag, Threads
 from hsejobs.engine.slots import Slot
+from hsejobs.store.claims import new_claim
 from hsejobs.store.work import Claim, Done
 
 
 def claims(*ids: str) -> list[Claim]:
-    row = [b"m.task", b"0", b"3", b"0", b"0", None, None, None, None, b"1", b"3", None, None, b""]
-    return [Claim([*row, one.encode(), b"{}", None], f"t-{one}") for one in ids]
+    return [new_claim(one, f"t-{one}", "m.task", (0, 3, 0, 0, 3), b"{}") for one in ids]
 
 
 def loaded(*ids: str) -> Slot:
@@ -186,10 +186,8 @@ def test_outcomes_on_their_way_are_still_the_slots() -> None:
 @pytest.mark.parametrize("name", ["m" * 400, "ä" * 5_000])
 def test_the_largest_batch_has_room_for_the_longest_ids_and_names(name: str) -> None:
     """What is too long for the slot must not be written into what follows."""
-    row: list[Any] = [name.encode(), b"0", b"99999", b"0", b"0"]
-    row += [None, None, None, None, b"1", b"3", None, None, b""]
     ids = [f"{n:03d}{'x' * 197}" for n in range(MOST_FAR)]
-    batch = [Claim([*row, one.encode(), b"{}", None], "t" * 63) for one in ids]
+    batch = [new_claim(one, "t" * 63, name, (0, 99_999, 0, 0, 3), b"{}") for one in ids]
     slot = Slot(1, forks.lock())
     result = b"r" * 1_000
     for keep in (False, True):

@@ -190,8 +190,9 @@ MUTANTS = (
         "if false then",
         PROMISES,
     ),
-    lua("a job of a key passes its limit", "lib/next", "job[15] or job[16])", "job[15])", FIRST),
-    lua("a cancelled job completes at once", "lib/done", "not (job[5] or", "not (", FIRST),
+    lua("a job of a key passes its limit", "lib/turn", "job[15] or job[16])", "job[15])", FIRST),
+    lua("a cancelled job completes at once", "lib/turn", "not (job[3] or", "not (", FIRST),
+    lua("a due job waits", "lib/turn", "there < 4 and (there < 2", "there < 4 and (true", FIRST),
     lua(
         "a first part counts nothing",
         "lib/one",

@@ -1,4 +1,4 @@
-"""Most jobs are added, claimed and completed by lib/one, lib/next and lib/done, with commands of their own.
+"""Most jobs are added by lib/one, and completed and claimed by lib/turn, with commands of their own.
 
 These must leave exactly what the rest of their scripts leaves.
 """
@@ -53,7 +53,7 @@ def _texts(script: scripts.Script) -> tuple[str, str, str]:
     assert text.count(_CLOCK) == text.count(_REST) > 1
     text = text.replace(_CLOCK, f"local clock = {{ '{STOPPED}', '1234' }}")
     at = text.rindex(_REST)
-    return text, "local call = redis.call\n" + text[at:], text[:at] + "return 'rest'"
+    return text, text[: text.index("\n") + 1] + text[at:], text[:at] + "return 'rest'"
 
 
 def _prepare(client: Any, queue: list[tuple[Any, ...]], job: NewJob | None = None) -> None:
@@ -151,7 +151,7 @@ def test_other_jobs_are_left_to_the_rest(redis_client: Any, values: dict[str, An
     assert not _both(redis_client, scripts.ADD, args, partial(_prepare, queue=[]))
 
 
-#: What a claim finds; whether lib/next claims a job of no organization, and one of an organization.
+#: What a claim finds; whether lib/turn claims a job of no organization, and one of an organization.
 CLAIMED: list[tuple[list[tuple[Any, ...]], bool, bool]] = [
     ([], True, True),
     ([("HSET", "share", "f", "0")], True, True),
@@ -175,6 +175,7 @@ CLAIMED: list[tuple[list[tuple[Any, ...]], bool, bool]] = [
     ([("SET", "resent:token", "1")], False, False),
     ([("HSET", "revoked", "r:j", "1")], False, False),
     ([("ZADD", "delayed", "5", "other")], False, False),
+    ([("ZADD", "delayed", str(STOPPED * 1000 + 2), "other")], True, True),
     ([("ZADD", "turns", "5", "3two"), ("HSET", "share", "on", "1")], False, False),
     ([("ZADD", "waiting", str(3 * 2**50 + 7), "second")], True, True),
     ([("ZADD", "waiting", str(3 * 2**50 + 7), "second"), ("LPUSH", "bell", "1")], True, True),
@@ -195,7 +196,7 @@ def test_claims_leave_the_same(
             alone = _both(
                 redis_client,
                 scripts.COMPLETE,
-                (1, "token", 30_000, 0, bell),
+                (1, "token", 30_000, 0, bell, 0),
                 partial(_prepare, queue=queue, job=job),
             )
             assert alone == (owned if job.organization_id else plain), values
@@ -203,7 +204,7 @@ def test_claims_leave_the_same(
 
 def test_other_claims_are_left_to_the_rest(redis_client: Any) -> None:
     plain = NewJob("j", "m.t", b"{}", 3, 2, 5000, 60_000)
-    args = (1, "t", 5000, 0, "")
+    args = (1, "t", 5000, 0, "", 0)
     for job, other in (
         (plain, (2, *args[1:])),
         (plain, (1, "t", 5000, 1, "")),
@@ -215,44 +216,64 @@ def test_other_claims_are_left_to_the_rest(redis_client: Any) -> None:
     assert _both(redis_client, scripts.COMPLETE, args, partial(_prepare, queue=[]))
 
 
-#: What a completed job's call finds; whether lib/done completes it.
-DONE: list[tuple[list[tuple[Any, ...]], bool]] = [
-    ([], True),
-    ([("HSET", "m:30000000", "c", "5", "us", "many")], True),
-    *(([("HSET", "j:j", name, "1")], False) for name in ("cl", "cp", "lk", "ky", "tk", "st")),
-    ([("HSET", "j:j", "ev", "3 10000 0")], False),
-    ([("HDEL", "j:j", "n")], False),
-    ([("DEL", "j:j")], False),
-    ([("HSET", "share", "l", "2")], False),
-    ([("HSET", "share", "p", "1")], False),
-    ([("SET", "paused", "1")], False),
-    ([("ZADD", "delayed", "5", "other")], False),
-    ([("ZADD", "waiting", "5", "other")], False),
-    ([("HSET", "revoked", "r:j", "1")], False),
-    ([("SET", "resent:next", "1")], False),
+#: What a completed job's call finds; whether lib/turn completes it when nothing waits, and when a job of an
+#: organization does, which it claims as well.
+DONE: list[tuple[list[tuple[Any, ...]], bool, bool]] = [
+    ([], True, True),
+    ([("HSET", "m:30000000", "c", "5", "us", "many")], True, True),
+    ([("HSET", "m:30000000", "wu", "many"), ("HSET", "m:30000000:one", "us", "7")], True, True),
+    *(([("HSET", "j:j", name, "1")], False, False) for name in ("cl", "cp", "lk", "tk", "st")),
+    ([("HSET", "j:j", "ev", "3 10000 0")], False, False),
+    ([("DEL", "j:j")], False, False),
+    ([("HSET", "share", "l", "2")], False, False),
+    ([("HSET", "share", "p", "1")], False, False),
+    ([("SET", "paused", "1")], False, False),
+    ([("ZADD", "delayed", "5", "other")], False, False),
+    ([("ZADD", "delayed", str(STOPPED * 1000 + 2), "other")], True, True),
+    ([("ZADD", "waiting", "5", "other")], False, True),
+    ([("HSET", "revoked", "r:j", "1")], False, False),
+    ([("SET", "resent:next", "1")], False, False),
+    # What is special about the next job alone.
+    ([("HSET", "j:second", "sl", "1")], True, False),
+    ([("HSET", "j:second", "ky", "k")], True, False),
+    ([("HSET", "j:second", "st", "c")], True, False),
+    ([("HSET", "share", "on", "1"), ("ZADD", "turns", "1", "3two")], True, False),
+    ([("ZADD", "waiting", str(3 * 2**50 + 7), "third"), ("DEL", "bell")], False, True),
+    ([("ZADD", "o:waiting:one", str(3 * 2**50 + 7), "third"), ("DEL", "bell")], True, True),
 ]
 
 
-@pytest.mark.parametrize(("queue", "alone"), DONE, ids=lambda one: str(one)[:60])
+def _outcome(job: NewJob, us: Any, result: bytes) -> tuple[Any, ...]:
+    kind = ("token", job.name, job.organization_id or "", job.key or "")
+    return (1, *kind, "j", 1, us, result)
+
+
+@pytest.mark.parametrize(("queue", "alone", "both"), DONE, ids=lambda one: str(one)[:60])
+@pytest.mark.parametrize("follows", [False, True])
 def test_outcomes_leave_the_same(
-    redis_client: Any, queue: list[tuple[Any, ...]], alone: bool
+    redis_client: Any, queue: list[tuple[Any, ...]], alone: bool, both: bool, follows: bool
 ) -> None:
     def prepare(client: Any) -> None:
         _prepare(client, [], job)
-        _run(client, scripts.COMPLETE, 1, (1, "token", 30_000, 0, ""))
+        _run(client, scripts.COMPLETE, 1, (1, "token", 30_000, 0, "", 0))
+        if follows:
+            _run(client, scripts.ADD, 1, (*second.shared(), *second.own()))
         for name, key, *more in queue:
-            client.execute_command(name, BASE + key, *more)
+            if follows or "second" not in key:
+                client.execute_command(name, BASE + key, *more)
 
     for values in JOBS:
         job = NewJob("j", "m.t", b'{"a":1}', 3, 2, 5000, 60_000, **{**values, "key": ""})
-        for result in (b"null", b'{"ok":true}', b"1" * 65):
-            outcome = ("j", "token", 2100, result)
-            assert alone == _both(
-                redis_client, scripts.COMPLETE, (1, "next", 30_000, 0, "", *outcome), prepare
-            )
-        # Without a claim, nothing that waits is looked at.
-        _both(redis_client, scripts.COMPLETE, (0, "", 30_000, 0, "", *outcome), prepare)
+        for organization in (None, "two", "one")[0 if follows else 2 :]:
+            second = NewJob("second", "m.u", b"2", 3, 1, 0, 9, organization_id=organization)
+            for result in (b"null", b'{"ok":true}', b"1" * 65):
+                args = (1, "next", 30_000, 0, "", *_outcome(job, 2100, result))
+                seen = _both(redis_client, scripts.COMPLETE, args, prepare)
+            if organization == "one":
+                assert seen == (both if follows else alone)
+            # Without a claim, nothing that waits is looked at.
+            args = (0, "", 30_000, 0, "", *_outcome(job, 2100, result))
+            assert _both(redis_client, scripts.COMPLETE, args, prepare) or not alone
     for us in (0, "1e3", "much", -1, 10**12):
-        outcome = ("j", "token", us, result)  # type: ignore[assignment]
-        args = (1, "next", 30_000, 0, "", *outcome)
+        args = (1, "next", 30_000, 0, "", *_outcome(job, us, result))
         assert not _both(redis_client, scripts.COMPLETE, args, prepare)

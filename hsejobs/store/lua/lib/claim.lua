@@ -1,5 +1,11 @@
 -- Claims up to `n` jobs: lease, token, attempt. A job that stalled before is claimed alone.
-local FIELDS = { 'n', 'am', 'ax', 'bo', 'to', 'o', 'u', 'sl', 'ws', 'ct', 'p', 'x', 'sg', 'st', 'cl', 'ky' }
+-- What a claim reads of a record. To name the fields takes less than to unpack a list of them.
+local function read_job(key)
+  local found = redis.pcall('HMGET', key,
+    'n', 'am', 'ax', 'bo', 'to', 'o', 'u', 'sl', 'ws', 'ct', 'p', 'x', 'sg', 'st', 'cl', 'ky')
+  return found.err and {} or found
+end
+
 -- How many jobs one claim parks or puts aside at most.
 local MOST_PARKED = 200
 
@@ -8,10 +14,49 @@ local function is_late(token, again)
   return (whole(redis.call('GET', base .. K.resent .. token)) or -1) > again
 end
 
--- Whether a job or its task is revoked: 'revoked' or ''.
+-- Whether a job or its task is revoked.
 local function revoked(id, name)
   local found = read(base .. K.revoked, 'r:' .. id, 'rt:' .. (name or ''))
-  return (found[1] or found[2]) and 'revoked' or ''
+  return found[1] or found[2]
+end
+
+-- Adds to `rows` what a worker gets of a job: a text, its id and its payload, and one more text for each other thing that
+-- it has. The first begins with the number of these. A table for each job, or a value for each absence, would take Redis
+-- longer than to make the text.
+local function add_row(rows, job, made, id, payload, is_revoked)
+  local at = #rows
+  local last = at + 3
+  rows[at + 1], rows[at + 2], rows[last] = '', id, payload
+  if job[6] then
+    last = last + 1
+    rows[last] = 'o' .. job[6]
+  end
+  if job[7] then
+    last = last + 1
+    rows[last] = 'u' .. job[7]
+  end
+  if job[8] then
+    last = last + 1
+    rows[last] = 'l' .. job[8]
+  end
+  if job[12] then
+    last = last + 1
+    rows[last] = 'x'
+  end
+  if job[13] then
+    last = last + 1
+    rows[last] = 's' .. job[13]
+  end
+  if job[16] then
+    last = last + 1
+    rows[last] = 'k' .. job[16]
+  end
+  if is_revoked then
+    last = last + 1
+    rows[last] = 'r'
+  end
+  rows[at + 1] = string.sub('01234567', last - at - 2, last - at - 2) .. (job[10] or '') .. '\n' .. made .. '\n' .. (job[3] or '') .. '\n' .. (job[4] or '') .. '\n'
+    .. (job[5] or '') .. '\n' .. (job[11] or '') .. '\n' .. (job[1] or '')
 end
 
 -- How many of `n` jobs the queue's own limit and rate allow now.
@@ -39,18 +84,16 @@ local function ring_for_more(turns, more)
   if more and (not (share()[LIMIT] or share()[RATE]) or allowed(1) > 0) then ring() end
 end
 
--- Returns a list for each job: the FIELDS except the last three, 'revoked' or '', id, payload, key; absent ones are nil.
+-- Returns the rows of the claimed jobs.
 local function claim(n, token, lease_ms, again)
   if n < 1 then return {} end
   local waiting = base .. K.waiting
-  -- One command reads all that may be absent: 0 is nothing at all, 1 no more than waiting jobs.
+  -- One command reads all that may be absent: 1 is waiting jobs, 2 delayed ones, everything else is 4 or more.
   local paused, delayed, revokes, resent = base .. K.paused, base .. K.delayed, base .. K.revoked, base .. K.resent .. token
-  local there = redis.call('EXISTS', waiting, paused, paused, delayed, delayed, revokes, revokes, resent, resent)
-  if there == 0 then return {} end
-  if there > 1 then
-    if is_paused() then return {} end
-    move_due(100)
-  end
+  local there = redis.call('EXISTS', waiting, delayed, delayed, paused, paused, paused, paused,
+    revokes, revokes, revokes, revokes, resent, resent, resent, resent)
+  if there == 0 or (there > 3 and is_paused()) then return {} end
+  if there > 1 and move_due(100) == 0 and there == 2 then return {} end
   local most, window
   if share()[LIMIT] or share()[RATE] then
     n, most, window = allowed(n)
@@ -94,10 +137,10 @@ local function claim(n, token, lease_ms, again)
     if #ids == 0 and not alone then return {} end
   end
   -- Both are rare: one command reads both.
-  local special = there > 1 and redis.call('EXISTS', revokes, resent) > 0
+  local special = there > 3 and redis.call('EXISTS', revokes, resent) > 0
   if special and is_late(token, again) then return {} end
   if shares then begin() end
-  local out, taken, payload_keys, lines = {}, {}, {}, {}
+  local rows, out, taken, payload_keys, lines = {}, {}, {}, {}, {}
   local lease_until = int(now_ms + lease_ms)
   local revocable = special and redis.call('EXISTS', base .. K.revoked) == 1
   local records, payloads_at, rules = base .. K.job, base .. K.payload, share()
@@ -115,7 +158,7 @@ local function claim(n, token, lease_ms, again)
     end
     if not id then break end
     local key = records .. id
-    local job = read(key, unpack(FIELDS))
+    local job = read_job(key)
     local state, org, at = job[14], job[6], #taken + 1
     local party = org or ''
     if state ~= 'w' or job[15] or (org and not rules[ON]) then begin() end
@@ -148,11 +191,15 @@ local function claim(n, token, lease_ms, again)
       end
       if org and not rules[ON] then use_turns() end
       if job[16] then key_take(job[1] or '', job[16], id) end
-      job.charged = one and take(one, job[1])
-      job[17], job[14], job[15] = job[16], revocable and revoked(id, job[1]) or '', id
+      if one then job.charged = take(one, job[1]) end
+      if revocable then job.revoked = revoked(id, job[1]) end
       out[at], taken[at], payload_keys[at] = job, id, payloads_at .. id
-      if not lines[party] then lines[party] = {} end
-      lines[party][#lines[party] + 1] = id
+      local own = lines[party]
+      if not own then
+        own = {}
+        lines[party] = own
+      end
+      own[#own + 1] = id
       if apart then break end
     else
       redis.call('ZREM', one and line_of(one.party) or line, id)
@@ -166,14 +213,14 @@ local function claim(n, token, lease_ms, again)
     -- The first write, because it needs no memory.
     redis.call('ZREM', waiting, unpack(taken))
     begun = true
-    local total = 0
-    for _, job in ipairs(out) do
-      local id, org = job[15], job[6]
+    local total, payloads = 0, redis.call('MGET', unpack(payload_keys))
+    for at, job in ipairs(out) do
+      local id, org = taken[at], job[6]
       -- Redis takes long to write a number.
       local made, attempt = job[2], '1'
       if made ~= '0' then
         made = within(made, 0, 1000000, 0)
-        job[2], attempt = int(made), int(made + 1)
+        made, attempt = int(made), int(made + 1)
       end
       local key = records .. id
       if job.charged then
@@ -189,6 +236,7 @@ local function claim(n, token, lease_ms, again)
       total = total + waited
       count(bucket('w', waited), org, 1, job[1])
       event('active', id, org)
+      add_row(rows, job, made, id, payloads[at], job.revoked)
     end
     count('wu', nil, total)
     for party, line in pairs(lines) do
@@ -203,8 +251,6 @@ local function claim(n, token, lease_ms, again)
       if party ~= '' then redis.call('ZADD', org_index('a', party), unpack(leases)) end
     end
     if most then rate_count(base .. K.starts, most, window, #taken) end
-    local payloads = redis.call('MGET', unpack(payload_keys))
-    for at = 1, #out do out[at][16] = payloads[at] end
   end
   if shares then
     write_turns()
@@ -214,5 +260,5 @@ local function claim(n, token, lease_ms, again)
     redis.call('ZREM', base .. K.turns, alone)
   end
   ring_for_more(turns, more)
-  return out
+  return rows
 end

@@ -1,0 +1,147 @@
+-- What `complete` does most often: one job has ended, and one is claimed, of the only party that waits; or one of both, or
+-- there is nothing to do. As lib/one: without functions, by the rules of the rest, and only if there is nothing special
+-- about the jobs or the queue.
+local args = ARGV
+local ends, wants = #args == 14, args[1] == '1'
+if (ends or (#args == 6 and wants)) and (wants or args[1] == '0') and args[4] == '0'
+  and (not wants or (string.find(args[3], '^%d+$') and #args[3] < 11))
+  and (not ends or (args[8] ~= '' and args[10] == '' and string.find(args[13], '^[1-9]%d*$') and #args[13] < 11)) then
+  local base, token, ended, result = KEYS[1], args[2], args[11], args[14]
+  local waiting, active, bell = base .. K.waiting, base .. K.active, base .. K.bell
+  local delayed, paused, revokes, resent = base .. K.delayed, base .. K.paused, base .. K.revoked, base .. K.resent .. token
+  -- 1 is waiting jobs, 2 delayed ones; everything else is 4 or more.
+  local there = wants and redis.call('EXISTS', waiting, delayed, delayed, paused, paused, paused, paused,
+    revokes, revokes, revokes, revokes, resent, resent, resent, resent) or 0
+  if there == 0 and not ends then return { '', {} } end
+  local clock = redis.call('TIME')
+  local seconds, micros = clock[1], string.sub('00000' .. clock[2], -6)
+  local now = seconds .. string.sub(micros, 1, 3)
+  local fits = there < 4 and (there < 2 or #redis.call('ZRANGEBYSCORE', delayed, '-inf', now, 'LIMIT', '0', '1') == 0)
+  if fits and there == 2 and not ends then return { '', {} } end
+  local waits = there % 2 == 1
+  local rules = fits and (waits and redis.pcall('HMGET', base .. K.share, 'l', 'p', 'f', 'on', 'r', 't', 'x', 's', 'h')
+    or redis.pcall('HMGET', base .. K.share, 'l', 'p'))
+  fits = rules and not (rules.err or rules[1] or rules[2] or rules[5] or rules[6] or rules[7] or rules[8] or rules[9])
+  if fits and ends then
+    local job = redis.pcall('HMGET', base .. K.job .. ended, 'st', 'tk', 'cl', 'cp', 'lk', 'ev')
+    fits = job[1] == 'a' and job[2] == args[7] and not (job[3] or job[4] or job[5] or job[6])
+  end
+  local line, id, job, rings, since
+  if fits and waits then
+    local on, party, ids = rules[4], nil, nil
+    if on and rules[3] ~= '0' then
+      local members = redis.call('ZRANGE', base .. K.turns, '0', '1')
+      if #members == 1 and string.find(members[1], '^[1-5]') then
+        party = string.sub(members[1], 2)
+        line = party == '' and base .. K.unowned or base .. K.org .. K.waiting .. ':' .. party
+        local lowest = string.sub(members[1], 1, 1) * PRIORITY_SPAN
+        ids = redis.call('ZRANGEBYSCORE', line, string.format('%.0f', lowest),
+          string.format('(%.0f', lowest + PRIORITY_SPAN), 'LIMIT', '0', '2')
+      end
+    else
+      ids = redis.call('ZRANGEBYSCORE', waiting, '-inf', string.format('(%.0f', 6 * PRIORITY_SPAN), 'LIMIT', '0', '2')
+    end
+    id = ids and ids[1]
+    job = id and redis.pcall('HMGET', base .. K.job .. id,
+      'n', 'am', 'ax', 'bo', 'to', 'o', 'u', 'sl', 'ws', 'ct', 'p', 'x', 'sg', 'st', 'cl', 'ky')
+    since = job and (job[9] or job[10])
+    fits = since and job[14] == 'w' and job[1] and not (job[8] or job[15] or job[16]) and string.find(since, '^%d+$')
+      and #since < 15 and string.find(job[2] or '', '^%d+$') and #job[2] < 6
+      and (not party or party == (job[6] or '')) and (on or not job[6])
+    line = on and (job and job[6] and base .. K.org .. K.waiting .. ':' .. job[6] or base .. K.unowned)
+    -- Another worker would find the next job.
+    rings = fits and ids[2] and redis.call('EXISTS', bell) == 0
+  end
+  local payload = fits and waits and redis.call('MGET', base .. K.payload .. id)[1]
+  if fits and RIGHTS then
+    -- The first write must need no memory.
+    redis.call('ZREM', ends and active or waiting, ends and ended or id)
+    local long = string.format('%d', 9007199254740992) == '9007199254740992' and '%d' or '%.0f'
+    local minute = math.floor(seconds / 60)
+    local counters = base .. K.minute .. minute
+    local row, left, taken
+    if ends then
+      local us, name, score = tonumber(args[13]), base .. K.job .. ended, seconds .. micros
+      local started = string.format(long, math.floor((seconds * 1000000 + micros - us) / 1000))
+      if #result > 64 then
+        redis.call('SET', base .. K.result .. ended, result)
+        redis.call('HSET', name, 'st', 'c', 'pt', started, 'ft', now)
+      elseif result == 'null' then
+        redis.call('HSET', name, 'st', 'c', 'pt', started, 'ft', now)
+      else
+        redis.call('HSET', name, 'st', 'c', 'pt', started, 'ft', now, 'r', result)
+      end
+      redis.call('ZADD', base .. K.completed, score, ended)
+      local bucket = string.format('r%d', math.floor(4 * math.log(us + 1) / 0.6931471805599453))
+      local owner, own, ttl, fields = args[9], counters, 'RAW_TTL', { 'c', 'us', bucket .. '|' .. args[8] }
+      left = ended
+      if owner ~= '' then
+        redis.call('ZREM', base .. K.org .. K.active .. ':' .. owner, ended)
+        redis.call('ZADD', base .. K.org .. K.completed .. ':' .. owner, score, ended)
+        left = ended .. '\t' .. owner
+      end
+      for i = 1, owner == '' and 1 or 2 do
+        local fresh = false
+        for at = 1, 3 do
+          local by = at == 2 and args[13] or '1'
+          local value = redis.pcall('HINCRBY', own, fields[at], by)
+          if type(value) ~= 'number' then
+            redis.call('HSET', own, fields[at], by)
+            value = tonumber(by)
+          end
+          if value == (at == 2 and us or 1) then fresh = true end
+        end
+        if fresh then
+          redis.call('EXPIRE', own, ttl)
+          if i == 2 then redis.call('ZADD', base .. K.orgs, minute, owner) end
+        end
+        own, ttl, fields[3] = counters .. ':' .. owner, 'ORG_MINUTE_TTL', bucket
+      end
+    end
+    if waits then
+      local org, name = job[6], base .. K.job .. id
+      local lease = string.format(long, now + args[3])
+      if ends then redis.call('ZREM', waiting, id) end
+      redis.call('HSET', name, 'st', 'a', 'tk', token, 'am', string.format('%d', job[2] + 1), 'pt', now)
+      if line then redis.call('ZREM', line, id) end
+      redis.call('ZADD', active, lease, id)
+      if rings then redis.call('LPUSH', bell, '1') end
+      if args[5] ~= '' then
+        redis.call('LPUSH', base .. K.ownbell .. args[5], '1')
+        redis.call('PEXPIRE', base .. K.ownbell .. args[5], 'OWN_BELL_TTL_MS')
+      end
+      local waited = math.max(0, seconds * 1000000 + micros - since * 1000)
+      local bucket = string.format('w%d', math.floor(4 * math.log(waited + 1) / 0.6931471805599453))
+      local counts = { counters, bucket .. '|' .. job[1], 1, counters, 'wu', waited, counters .. ':' .. (org or ''), bucket, 1 }
+      local fresh, last = false, 3
+      for at = 1, org and 7 or 4, 3 do
+        local by = counts[at + 2] == 1 and '1' or string.format(long, counts[at + 2])
+        local value = redis.pcall('HINCRBY', counts[at], counts[at + 1], by)
+        if type(value) ~= 'number' then
+          redis.call('HSET', counts[at], counts[at + 1], by)
+          value = counts[at + 2]
+        end
+        fresh = value == counts[at + 2] or (fresh and at == 4)
+        if fresh and at > 1 then redis.call('EXPIRE', counts[at], at == 4 and 'RAW_TTL' or 'ORG_MINUTE_TTL') end
+      end
+      if org then
+        redis.call('ZADD', base .. K.org .. K.active .. ':' .. org, lease, id)
+        row, taken, last = { '', id, payload, 'o' .. org }, id .. '\t' .. org, 4
+      else
+        row, taken = { '', id, payload }, id
+      end
+      if job[7] then row[last + 1], last = 'u' .. job[7], last + 1 end
+      if job[12] then row[last + 1], last = 'x', last + 1 end
+      if job[13] then row[last + 1], last = 's' .. job[13], last + 1 end
+      row[1] = string.sub('01234567', last - 2, last - 2) .. (job[10] or '') .. '\n' .. job[2] .. '\n' .. (job[3] or '') .. '\n'
+        .. (job[4] or '') .. '\n' .. (job[5] or '') .. '\n' .. (job[11] or '') .. '\n' .. job[1]
+    end
+    local feed = base .. K.events
+    if left and taken then
+      redis.call('XADD', feed, 'MAXLEN', '~', 'EVENTS_KEPT', '*', 'completed', left, 'active', taken)
+    else
+      redis.call('XADD', feed, 'MAXLEN', '~', 'EVENTS_KEPT', '*', left and 'completed' or 'active', left or taken)
+    end
+    return { ends and 'c' or '', row or {} }
+  end
+end
