@@ -27,7 +27,7 @@ _HEADER = re.compile(
     r"^-- (KEYS|ARGV|returns|errors|first|include|rare|read only|full server)(?:: ?(.*))?$"
 )
 #: Commands that write nothing.
-_READING = frozenset({"EXISTS", "HMGET", "MGET", "TIME", "ZRANGE", "ZRANGEBYSCORE"})
+_READING = frozenset({"EXISTS", "HMGET", "MGET", "TIME", "ZRANGE", "ZRANGEBYSCORE", "ZSCORE"})
 #: ``soft`` is lib/record's function that treats unreadable keys as absent.
 _CALL = re.compile(r"\b(?:redis\.p?call|soft)\('([A-Z]+)'")
 

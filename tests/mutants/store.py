@@ -192,6 +192,28 @@ MUTANTS = (
     ),
     lua("a job of a key passes its limit", "lib/turn", "job[15] or job[16])", "job[15])", FIRST),
     lua("a cancelled job completes at once", "lib/turn", "not (job[3] or", "not (", FIRST),
+    lua("a charge is not corrected", "lib/turn", "stands + owes), own)", "stands), own)", FIRST),
+    lua(
+        "one that rests is not corrected",
+        "lib/turn",
+        "rested - lowest + owes",
+        "rested - lowest",
+        FIRST,
+    ),
+    lua(
+        "the virtual time stands still",
+        "lib/turn",
+        "then time = start end",
+        "then time = nil end",
+        FIRST,
+    ),
+    lua(
+        "one that has run is first again",
+        "lib/turn",
+        "member, member_at = second, second_at",
+        "",
+        FIRST,
+    ),
     lua("a due job waits", "lib/turn", "there < 4 and (there < 2", "there < 4 and (true", FIRST),
     lua(
         "a first part counts nothing",

@@ -5,13 +5,16 @@ These must leave exactly what the rest of their scripts leaves.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Generator
 from functools import cache, partial
 from typing import Any
 
 import pytest
+import redis
 
 from hsejobs.store import scripts
+from hsejobs.store.claims import read_claims
 from hsejobs.store.new_job import NewJob
 
 BASE = "t:{q}:"
@@ -223,7 +226,10 @@ DONE: list[tuple[list[tuple[Any, ...]], bool, bool]] = [
     ([("HSET", "m:30000000", "c", "5", "us", "many")], True, True),
     ([("HSET", "m:30000000", "wu", "many"), ("HSET", "m:30000000:one", "us", "7")], True, True),
     *(([("HSET", "j:j", name, "1")], False, False) for name in ("cl", "cp", "lk", "tk", "st")),
-    ([("HSET", "j:j", "ev", "3 10000 0")], False, False),
+    ([("HSET", "j:j", "ev", "3 10000 0"), ("HSET", "share", "on", "1")], True, True),
+    ([("HSET", "j:j", "ev", "3 much 0"), ("HSET", "share", "on", "1")], False, False),
+    ([("HSET", "j:j", "ev", "3 10000 0"), ("HSET", "share", "on", "1", "f", "0")], False, False),
+    ([("HSET", "j:j", "ev", "3 9 0"), ("HSET", "share", "on", "1", "e:m.t", "long")], False, False),
     ([("DEL", "j:j")], False, False),
     ([("HSET", "share", "l", "2")], False, False),
     ([("HSET", "share", "p", "1")], False, False),
@@ -277,3 +283,57 @@ def test_outcomes_leave_the_same(
     for us in (0, "1e3", "much", -1, 10**12):
         args = (1, "next", 30_000, 0, "", *_outcome(job, us, result))
         assert not _both(redis_client, scripts.COMPLETE, args, prepare)
+
+
+def _steps(seed: int) -> Generator[tuple[scripts.Script, tuple[Any, ...]], Any, None]:
+    """Adds and steps of four parties, with the outcomes of what was claimed."""
+    chance = random.Random(seed)
+    parties = [None, "one", "two", "three"][: chance.randint(2, 4)]
+    held: list[tuple[str, str, str, str]] = []
+    number = 0
+    while True:
+        if chance.random() < 0.4 or number < 4:
+            for _ in range(chance.choice([1, 1, 2, 5])):
+                number += 1
+                org, task = chance.choice(parties), chance.choice(["m.t", "m.u"])
+                job = NewJob(
+                    f"j{number}",
+                    task,
+                    b"1",
+                    chance.choice([3, 3, 3, 2]),
+                    3,
+                    0,
+                    0,
+                    organization_id=org,
+                )
+                yield scripts.ADD, (*job.shared(), *job.own())
+            continue
+        done = [
+            held.pop(chance.randrange(len(held)))
+            for _ in range(min(len(held), chance.choice([0, 1, 1, 1, 2])))
+        ]
+        token = f"t{number}-{chance.random()}"
+        known = chance.random() < 0.9
+        words: list[Any] = [chance.choice([1, 1, 1, 1, 0, 3]), token, 30_000, 0, "", len(done)]
+        for _, its_token, org, task in done:
+            words += [its_token, task, org, ""] if known else [its_token, "", "", ""]
+        for at, (job_id, *_) in enumerate(done):
+            words += [job_id, at + 1, chance.choice([1, 700, 10_000, 20_000, 3_000_000]), b"null"]
+        reply = yield scripts.COMPLETE, tuple(words)
+        for claim in read_claims(reply[1], token):
+            held.append((claim.id, token, claim.organization_id or "", claim.name))
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_parties_that_take_turns_have_the_same(redis_client: Any, seed: int) -> None:
+    """A whole life of a queue: each call finds what the calls before have left."""
+    redis_client.flushall()
+    path = redis_client.connection_pool.connection_kwargs["path"]
+    other = redis.Redis(unix_socket_path=path, db=1)
+    steps, reply = _steps(seed), None
+    for _ in range(120):
+        script, args = steps.send(reply)
+        before = redis_client.eval(_EVERYTHING, 0)
+        reply, whole = _run(redis_client, script, 0, args), _run(other, script, 1, args)
+        assert reply == whole, args
+        assert _left(redis_client) == _left(other), (args, before)

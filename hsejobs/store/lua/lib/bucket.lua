@@ -4,7 +4,7 @@ local function bucket(letter, us)
   local at = us > 0 and floor(4 * log(us + 1) / 0.6931471805599453) or 0
   local name = buckets[letter][at]
   if not name then
-    name = letter .. at
+    name = letter .. int(at)
     buckets[letter][at] = name
   end
   return name

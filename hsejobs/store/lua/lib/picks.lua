@@ -54,19 +54,13 @@ local function load_turns(n, found)
   end
 end
 
--- The places of a priority, as text.
-local lowest_of, highest_of = {}, {}
-for priority = 1, 5 do
-  lowest_of[priority] = int(priority * PRIORITY_SPAN)
-  highest_of[priority] = int((priority + 1) * PRIORITY_SPAN - 1)
-end
-
 -- The first job of a member that this call has not looked at, and its place in a FIFO.
 local function head(one)
   local fifo = share()[FIFO]
   if one.at > #one.ids then
     if not one.more then return nil end
-    local from, to, step = lowest_of[one.priority], highest_of[one.priority], fifo and 2 or 1
+    local lowest, step = one.priority * PRIORITY_SPAN, fifo and 2 or 1
+    local from, to = int(lowest), int(lowest + PRIORITY_SPAN - 1)
     if fifo then
       one.ids = redis.call('ZRANGEBYSCORE', line_of(one.party), from, to, 'WITHSCORES', 'LIMIT', kept[one.member] or 0, one.step)
     else
@@ -147,11 +141,11 @@ local function take(one, task)
     one.row = 0
     sift(1)
   end
-  return priority .. ' ' .. int(us) .. ' ' .. int(start)
+  return int(priority) .. ' ' .. int(us) .. ' ' .. int(start)
 end
 
 local function write_times()
   for priority in pairs(served) do
-    redis.call('HSET', base .. K.share, 'v' .. priority, int(times[priority]))
+    redis.call('HSET', base .. K.share, 'v' .. int(priority), int(times[priority]))
   end
 end

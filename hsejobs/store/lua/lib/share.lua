@@ -14,7 +14,7 @@ local times = {}
 -- `priority`: the one whose virtual time is read with it, if this is the first call.
 local function share(priority)
   if not shared then
-    if priority then SHARE[TASKS + 1] = 'v' .. priority end
+    if priority then SHARE[TASKS + 1] = 'v' .. int(priority) end
     shared = read(base .. K.share, unpack(SHARE))
     if priority then times[priority] = within(shared[TASKS + 1], 0, LATEST_TIME, 0) end
     shared[FIFO] = shared[FIFO] == '0'
@@ -35,7 +35,7 @@ end
 -- The virtual time of the last one served with a priority.
 local function time_of(priority)
   if not times[priority] then
-    times[priority] = within(redis.call('HGET', base .. K.share, 'v' .. priority), 0, LATEST_TIME, 0)
+    times[priority] = within(redis.call('HGET', base .. K.share, 'v' .. int(priority)), 0, LATEST_TIME, 0)
   end
   return times[priority]
 end

@@ -1,6 +1,6 @@
--- What `complete` does most often: one job has ended, and one is claimed, of the only party that waits; or one of both, or
--- there is nothing to do. As lib/one: without functions, by the rules of the rest, and only if there is nothing special
--- about the jobs or the queue.
+-- What `complete` does most often: one job has ended, and one is claimed; or one of both, or there is nothing to do. As
+-- lib/one: without functions, by the rules of the rest, and only if there is nothing special about the jobs or the queue.
+-- Several parties may wait, but none has a weight or a limit.
 local args = ARGV
 local ends, wants = #args == 14, args[1] == '1'
 if (ends or (#args == 6 and wants)) and (wants or args[1] == '0') and args[4] == '0'
@@ -19,22 +19,86 @@ if (ends or (#args == 6 and wants)) and (wants or args[1] == '0') and args[4] ==
   local fits = there < 4 and (there < 2 or #redis.call('ZRANGEBYSCORE', delayed, '-inf', now, 'LIMIT', '0', '1') == 0)
   if fits and there == 2 and not ends then return { '', {} } end
   local waits = there % 2 == 1
-  local rules = fits and (waits and redis.pcall('HMGET', base .. K.share, 'l', 'p', 'f', 'on', 'r', 't', 'x', 's', 'h')
-    or redis.pcall('HMGET', base .. K.share, 'l', 'p'))
-  fits = rules and not (rules.err or rules[1] or rules[2] or rules[5] or rules[6] or rules[7] or rules[8] or rules[9])
+  -- The job that has ended: what it was charged (lib/costs) is corrected.
+  local charged, own, owes, latest, before, learned
   if fits and ends then
     local job = redis.pcall('HMGET', base .. K.job .. ended, 'st', 'tk', 'cl', 'cp', 'lk', 'ev')
-    fits = job[1] == 'a' and job[2] == args[7] and not (job[3] or job[4] or job[5] or job[6])
+    fits = job[1] == 'a' and job[2] == args[7] and not (job[3] or job[4] or job[5])
+    charged = fits and job[6]
   end
-  local line, id, job, rings, since
+  local priority
+  if charged then
+    local expected, start
+    priority, expected, start = string.match(charged, '^([1-5]) (%d+) (%d+)$')
+    fits = priority and #expected < 15 and #start < 17
+    if fits then
+      own, owes, latest = priority .. args[9], args[13] - expected, start + args[13]
+    end
+  end
+  local share, turns, resting, rules = base .. K.share, base .. K.turns, base .. K.rested, nil
+  if fits and charged then
+    rules = redis.pcall('HMGET', share, 'l', 'p', 'r', 't', 'x', 's', 'h', 'on', 'f', 'e:' .. args[8], 'v' .. priority)
+  elseif fits and waits then
+    rules = redis.pcall('HMGET', share, 'l', 'p', 'r', 't', 'x', 's', 'h', 'on', 'f')
+  elseif fits then
+    rules = redis.pcall('HMGET', share, 'l', 'p')
+  end
+  fits = rules and not (rules.err or rules[1] or rules[2] or rules[3] or rules[4] or rules[5] or rules[6] or rules[7])
+  local on, fifo = fits and rules[8], fits and rules[9] == '0'
+  local stands, rested, moves
+  if fits and charged then
+    before = rules[10] or '10000'
+    fits = not fifo and on and string.find(before, '^[1-9]%d*$') and #before < 14
+    if fits then
+      learned = math.max(1, math.floor(before + (args[13] - before) / 8 + 0.5))
+      stands = tonumber(redis.call('ZSCORE', turns, own))
+      if not stands then
+        -- It has no waiting jobs: it is corrected for when it comes back.
+        rested = redis.call('ZSCORE', resting, own)
+        local time, lowest = rules[11] or '0', priority * PRIORITY_SPAN
+        fits = string.find(rested or '0', '^%d+$') and string.find(time, '^%d+$') and #time < 16
+        moves = fits and (rested and rested - lowest + owes or latest)
+        fits = fits and moves < PRIORITY_SPAN - 1
+        if fits and moves <= tonumber(time) then moves = nil end
+      end
+    end
+  end
+  -- The job to claim, and what its party is charged if others wait as well.
+  local line, ids, id, job, rings, since, member, member_at, several, charge, place, time, rests
   if fits and waits then
-    local on, party, ids = rules[4], nil, nil
-    if on and rules[3] ~= '0' then
-      local members = redis.call('ZRANGE', base .. K.turns, '0', '1')
-      if #members == 1 and string.find(members[1], '^[1-5]') then
-        party = string.sub(members[1], 2)
+    local party
+    if on and not fifo then
+      local found = redis.call('ZRANGE', turns, '0', '1')
+      local second, second_at, seen = nil, nil, not stands
+      if #found == 1 then
+        member, member_at = found[1], stands and stands + owes
+        found = {}
+      elseif #found > 1 then
+        found = redis.call('ZRANGE', turns, '0', stands and '2' or '1', 'WITHSCORES')
+      end
+      for at = 1, #found > 0 and #found + 2 or 0, 2 do
+        local one, score = found[at], tonumber(found[at + 1])
+        -- The job that has ended is paid for.
+        if one == own and stands or not one and not seen then one, score, seen = own, stands + owes, true end
+        if not one then break end
+        -- The order of equals is their own, unless one of them has moved.
+        local moved = stands and (one == own or member == own or second == own)
+        if moved and (score == member_at or score == second_at) then fits = false end
+        if not member or score < member_at then
+          second, second_at, member, member_at = member, member_at, one, score
+        elseif not second or score < second_at then
+          second, second_at = one, score
+        end
+      end
+      several = second
+      if second and member_at == second_at and ends and string.sub(member, 2) == args[9]
+        and string.sub(second, 2) ~= args[9] then
+        member, member_at = second, second_at
+      end
+      if fits and member and string.find(member, '^[1-5]') then
+        party = string.sub(member, 2)
         line = party == '' and base .. K.unowned or base .. K.org .. K.waiting .. ':' .. party
-        local lowest = string.sub(members[1], 1, 1) * PRIORITY_SPAN
+        local lowest = string.sub(member, 1, 1) * PRIORITY_SPAN
         ids = redis.call('ZRANGEBYSCORE', line, string.format('%.0f', lowest),
           string.format('(%.0f', lowest + PRIORITY_SPAN), 'LIMIT', '0', '2')
       end
@@ -50,7 +114,22 @@ if (ends or (#args == 6 and wants)) and (wants or args[1] == '0') and args[4] ==
       and (not party or party == (job[6] or '')) and (on or not job[6])
     line = on and (job and job[6] and base .. K.org .. K.waiting .. ':' .. job[6] or base .. K.unowned)
     -- Another worker would find the next job.
-    rings = fits and ids[2] and redis.call('EXISTS', bell) == 0
+    rings = fits and (ids[2] or several) and redis.call('EXISTS', bell) == 0
+    if fits and several then
+      local its = string.sub(member, 1, 1)
+      local known = redis.call('HMGET', share, 'e:' .. job[1], 'v' .. its)
+      local price, lowest = known[1] or '10000', its * PRIORITY_SPAN
+      if charged and job[1] == args[8] then price = string.format('%.0f', learned) end
+      local start, reached = member_at - lowest, known[2] or '0'
+      fits = string.find(price, '^[1-9]%d*$') and #price < 14 and string.find(reached, '^%d+$') and #reached < 16
+        and start >= 0 and start + price < PRIORITY_SPAN - 1
+      if fits then
+        place, charge = lowest + start + price, string.format('%s %s %.0f', its, price, start)
+        -- The virtual time of its priority advances to there.
+        if start > tonumber(reached) then time = start end
+        rests = not ids[2] and start + price > tonumber(reached)
+      end
+    end
   end
   local payload = fits and waits and redis.call('MGET', base .. K.payload .. id)[1]
   if fits and RIGHTS then
@@ -63,6 +142,18 @@ if (ends or (#args == 6 and wants)) and (wants or args[1] == '0') and args[4] ==
     if ends then
       local us, name, score = tonumber(args[13]), base .. K.job .. ended, seconds .. micros
       local started = string.format(long, math.floor((seconds * 1000000 + micros - us) / 1000))
+      if charged then
+        redis.call('HDEL', name, 'ev')
+        redis.call('HSET', share, 'e:' .. args[8], string.format('%.0f', learned))
+        if stands and own ~= member then
+          redis.call('ZADD', turns, string.format('%.0f', stands + owes), own)
+        elseif moves then
+          local score = priority * PRIORITY_SPAN + math.floor(moves + 0.5)
+          redis.call('ZADD', resting, string.format('%.0f', score), own)
+        elseif rested then
+          redis.call('ZREM', resting, own)
+        end
+      end
       if #result > 64 then
         redis.call('SET', base .. K.result .. ended, result)
         redis.call('HSET', name, 'st', 'c', 'pt', started, 'ft', now)
@@ -102,7 +193,17 @@ if (ends or (#args == 6 and wants)) and (wants or args[1] == '0') and args[4] ==
       local org, name = job[6], base .. K.job .. id
       local lease = string.format(long, now + args[3])
       if ends then redis.call('ZREM', waiting, id) end
-      redis.call('HSET', name, 'st', 'a', 'tk', token, 'am', string.format('%d', job[2] + 1), 'pt', now)
+      local attempt = string.format('%d', job[2] + 1)
+      if several then
+        local score = string.format('%.0f', place)
+        redis.call('HSET', name, 'st', 'a', 'tk', token, 'am', attempt, 'pt', now, 'ev', charge)
+        if rests then redis.call('ZADD', resting, score, member) end
+        if ids[2] then redis.call('ZADD', turns, score, member) else redis.call('ZREM', turns, member) end
+        if time then redis.call('HSET', share, 'v' .. string.sub(member, 1, 1), string.format('%.0f', time)) end
+      else
+        redis.call('HSET', name, 'st', 'a', 'tk', token, 'am', attempt, 'pt', now)
+        if stands and own == member then redis.call('ZADD', turns, string.format('%.0f', member_at), own) end
+      end
       if line then redis.call('ZREM', line, id) end
       redis.call('ZADD', active, lease, id)
       if rings then redis.call('LPUSH', bell, '1') end

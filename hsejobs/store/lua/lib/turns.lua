@@ -8,7 +8,7 @@
 -- time that it did not use.
 local function enter(party, place)
   local priority = priority_of(place)
-  local member = priority .. party
+  local member = int(priority) .. party
   if share()[FIFO] then
     local score = redis.call('ZSCORE', base .. K.turns, member)
     if score and tonumber(score) <= place then return end
@@ -48,7 +48,7 @@ function take_turns(org, place, id)
   else
     return
   end
-  local member = priority .. (org or '')
+  local member = int(priority) .. (org or '')
   if place >= BEHIND or (entered[member] and not share()[FIFO]) then return end
   entered[member] = true
   enter(org or '', place)
