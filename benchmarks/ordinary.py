@@ -1,14 +1,17 @@
-"""Compare two checkouts: CPU time of one ordinary job, added alone while a worker waits for it.
+"""Compare two checkouts: CPU time of one ordinary job, which arrives alone, or waits behind others.
 
 ``python -m benchmarks.ordinary BEFORE AFTER`` prints one JSON document; with one checkout, its figures
 alone. hsejobs' code comes from the checkouts, this program and its task from its own tree.
 
 Each side has a server and a consumer as shipped (the default log level, one thread), which waits at the
 doorbell. One job of an organization is added at a time; it carries a mail of 330 bytes, takes 2 ms and
-returns a small result; all results are looked at. ``redis`` and ``worker`` are µs of CPU time a job,
-without what the idle side uses; ``calls`` is the number of commands that clients have sent, ``inside``
-that of the commands in scripts. The sides take turns, block by block; ``ratio`` is the median over the
-rounds, below 1 when the second checkout needs less.
+returns a small result; all results are looked at. With ``--gap 0`` jobs arrive faster than they are
+run, so that most of them wait; ``--organization a,b`` adds them for each in turn.
+
+``redis`` and ``worker`` are µs of CPU time a job, without what the idle side uses; ``calls`` is the
+number of commands that clients have sent, ``inside`` that of the commands in scripts. The sides take
+turns, block by block; ``ratio`` is the median over the rounds, below 1 when the second checkout needs
+less.
 
 ``commands`` (from ``INFO commandstats``) and ``scripts`` (from the slow log, in blocks of their own)
 say where Redis spends its time: calls and µs a job, for each side. They are wall times: a busy machine
@@ -59,9 +62,9 @@ class Side:
     """One checkout with its server and its consumer."""
 
     def __init__(
-        self, tree: Path, server: Server, url: str, folder: Path, organization: str
+        self, tree: Path, server: Server, url: str, folder: Path, given: argparse.Namespace
     ) -> None:
-        self._server, self._organization = server, organization
+        self._server, self._jobs = server, [str(given.gap), given.organization]
         # Not the caller's folder: ``-m`` would import from it first.
         self._folder = folder
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("QUEUE_", "JOBS_"))}
@@ -79,7 +82,7 @@ class Side:
 
     def add(self, number: int) -> None:
         """Adds jobs in a process of its own and waits until they are completed."""
-        command = [sys.executable, "-m", "ordinary_jobs", str(number), str(GAP), self._organization]
+        command = [sys.executable, "-m", "ordinary_jobs", str(number), *self._jobs]
         subprocess.run(command, cwd=self._folder, env=self._env, check=True, timeout=60 + number)
         self._added += number
         give_up = time.monotonic() + END
@@ -171,7 +174,7 @@ def _since(before: dict[str, float], after: dict[str, float]) -> dict[str, float
 
 
 @contextlib.contextmanager
-def sides(trees: list[Path], binary: str, organization: str, link: str) -> Iterator[list[Side]]:
+def sides(trees: list[Path], binary: str, given: argparse.Namespace) -> Iterator[list[Side]]:
     """Starts the sides; ends their processes."""
     with (
         tempfile.TemporaryDirectory(prefix="hj-ordinary-") as name,
@@ -181,11 +184,11 @@ def sides(trees: list[Path], binary: str, organization: str, link: str) -> Itera
         for place, tree in enumerate(trees):
             folder = Path(name, str(place))
             folder.mkdir()
-            server = stack.enter_context(Server(binary, folder, tcp=link == "tcp"))
+            server = stack.enter_context(Server(binary, folder, tcp=given.link == "tcp"))
             url = f"redis://127.0.0.1:{server.port}/0" if server.port else server.url
-            if link == "1ms":
+            if given.link == "1ms":
                 url = stack.enter_context(Distance(server.socket, ROUND_TRIP)).url
-            side = Side(tree, server, url, folder, organization)
+            side = Side(tree, server, url, folder, given)
             stack.callback(_end, side.consumer)
             found.append(side)
         yield found
@@ -203,7 +206,7 @@ def _end(consumer: subprocess.Popen[bytes]) -> None:
 def compare(trees: list[Path], binary: str, given: argparse.Namespace) -> dict[str, Any]:
     """Run the rounds and return the report."""
     samples: list[list[dict[str, float]]] = [[] for _ in trees]
-    with sides(trees, binary, given.organization, given.link) as all_:
+    with sides(trees, binary, given) as all_:
         for side in all_:
             side.add(given.warm)
         idle = [side.idle(given.idle) for side in all_]
@@ -261,7 +264,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--jobs", type=int, default=200, help="in each block")
     parser.add_argument("--warm", type=int, default=100, help="jobs before the measurement")
-    parser.add_argument("--organization", default=ORGANIZATION, help="'' for jobs of none")
+    parser.add_argument(
+        "--organization", default=ORGANIZATION, help="'' for jobs of none; names with commas"
+    )
+    parser.add_argument("--gap", type=float, default=GAP, help="seconds between two jobs")
     parser.add_argument("--link", choices=LINKS, default="tcp")
     parser.add_argument(
         "--idle", type=float, default=IDLE, help="seconds in which the idle side is measured"

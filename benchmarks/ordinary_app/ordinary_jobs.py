@@ -1,6 +1,7 @@
 """The application of `benchmarks.ordinary`: one task that works for 2 ms.
 
-``python -m ordinary_jobs N GAP ORGANIZATION`` adds N jobs, one every GAP seconds.
+``python -m ordinary_jobs N GAP ORGANIZATIONS`` adds N jobs, one every GAP seconds, for each organization
+in turn.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ def send(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    number, gap, organization = int(sys.argv[1]), float(sys.argv[2]), sys.argv[3] or None
+    number, gap, organizations = int(sys.argv[1]), float(sys.argv[2]), sys.argv[3].split(",")
     payload = {"to": "user@example.com", "subject": "Welcome to the team", "text": "w" * 254}
     due = time.monotonic()
     for i in range(number):
         due = max(due + gap, time.monotonic())
         time.sleep(max(0.0, due - time.monotonic()))
-        send.add({**payload, "i": i}, organization_id=organization)
+        send.add({**payload, "i": i}, organization_id=organizations[i % len(organizations)] or None)
 
 
 if __name__ == "__main__":
