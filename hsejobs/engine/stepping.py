@@ -238,9 +238,12 @@ class Stepping(Worker):
 
     def _report(self, letters: str, done: list[Done]) -> None:
         queue = self.queue.name
+        if letters.count("c") == len(done):
+            logs.completed(queue, done)
+            return
         for letter, one in zip(letters, done, strict=True):
             if letter == "c":
-                logs.completed(queue, one.id, one.organization_id, one.run_us, one.trace)
+                logs.completed(queue, [one])
             elif letter == "k":
                 logs.job("cancelled", queue, one.id, "failed", one.organization_id)
             else:

@@ -12,8 +12,9 @@ import os
 import sys
 import time
 from collections import deque
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 from hsejobs import codec, forks
 
@@ -251,18 +252,42 @@ def _traced(trace: str) -> str:
     return "".join([f', "{name}": {_quote(one)}' for name, one in trace_fields(trace).items()])
 
 
-def completed(
-    queue: str, job_id: str, organization_id: str | None, run_us: int, trace: str = ""
+def processing(
+    queue: str, job_id: str, organization_id: str | None, shown: dict[str, Any] | None, trace: str
 ) -> None:
-    """Buffers the line of a completed job, with ``duration`` in ms. The most frequent line."""
-    if _sink.stream is None or _sink.console:
-        fields = {"duration": run_us / 1000}
-        job("completed", queue, job_id, "completed", organization_id, fields, trace)
-    elif _sink.level <= logging.INFO:
-        traced = _traced(trace) if trace else ""
+    """Buffers the line of a job that begins, as `job` does."""
+    if shown or _sink.stream is None or _sink.console or _sink.level > logging.INFO:
+        job("processing", queue, job_id, "processing", organization_id, shown, trace)
+    else:
         _sink.lines.append(
-            f'{_start()}info", "event": "completed", "jobId": "{job_id}'
-            f'{_about(queue, "completed", organization_id)}, "duration": {run_us / 1000}{traced}}}'
+            f'{_start()}info", "event": "processing", "jobId": "{job_id}'
+            f"{_about(queue, 'processing', organization_id)}{_traced(trace) if trace else ''}}}"
+        )
+
+
+class Completed(Protocol):
+    """What the line of a completed job says of it."""
+
+    id: str
+    organization_id: str | None
+    run_us: int
+    trace: str
+
+
+def completed(queue: str, jobs: Sequence[Completed]) -> None:
+    """Buffers the lines of completed jobs, with ``duration`` in ms. These are the most frequent ones."""
+    if _sink.stream is None or _sink.console:
+        for one in jobs:
+            fields = {"duration": one.run_us / 1000}
+            job("completed", queue, one.id, "completed", one.organization_id, fields, one.trace)
+    elif _sink.level <= logging.INFO:
+        start = f'{_start()}info", "event": "completed", "jobId": "'
+        _sink.lines.extend(
+            [
+                f'{start}{one.id}{_about(queue, "completed", one.organization_id)}, "duration": '
+                f"{one.run_us / 1000}{_traced(one.trace) if one.trace else ''}}}"
+                for one in jobs
+            ]
         )
 
 
