@@ -239,16 +239,25 @@ local function claim(n, token, lease_ms, again)
       add_row(rows, job, made, id, payloads[at], job.revoked)
     end
     count('wu', nil, total)
+    -- The last one first: while there are few active jobs, Redis keeps them as a list and looks from its start for
+    -- the place of each, after those with the same score and a lower id.
+    if shares then table.sort(taken) end
+    local leases = {}
+    for at = 1, #taken do
+      leases[2 * at - 1], leases[2 * at] = lease_until, taken[#taken + 1 - at]
+    end
+    redis.call('ZADD', base .. K.active, unpack(leases))
     for party, line in pairs(lines) do
       if party ~= '' or share()[ON] then redis.call('ZREM', line_of(party), unpack(line)) end
-      -- The last one first: while there are few active jobs, Redis keeps them as a list and looks from its start for
-      -- the place of each, after those with the same score and a lower id.
-      local leases = {}
-      for at = 1, #line do
-        leases[2 * at - 1], leases[2 * at] = lease_until, line[#line + 1 - at]
+      if party ~= '' then
+        if #line < #taken then
+          leases = {}
+          for at = 1, #line do
+            leases[2 * at - 1], leases[2 * at] = lease_until, line[#line + 1 - at]
+          end
+        end
+        redis.call('ZADD', org_index('a', party), unpack(leases))
       end
-      redis.call('ZADD', base .. K.active, unpack(leases))
-      if party ~= '' then redis.call('ZADD', org_index('a', party), unpack(leases)) end
     end
     if most then rate_count(base .. K.starts, most, window, #taken) end
   end
