@@ -183,6 +183,8 @@ def _give_key(wrapper: QueueTask, claim: Claim, job: JobContext) -> None:
         # The job is there already: it runs, without a limit, and fails only if the task cannot read it.
         logs.emit("no key", 40, queue=job.queue, jobId=claim.id, error=str(error))
         return
+    # Its worker says at the end which key it had, also if the reply to this is lost.
+    claim.key = key or None
     may_run = job._work.key(claim.id, claim.token, key) if key else True
     if may_run is None:
         raise LeaseLost("the lease of this job was lost before it began")

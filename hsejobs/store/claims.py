@@ -42,8 +42,7 @@ class Claim:
         more: Sequence[bytes] = (),
     ) -> None:
         """``head``, ``job_id``, ``payload`` and ``more`` as lib/claim.lua makes them."""
-        created, _, shared = head.partition(b"\n")
-        self._created = created[1:]
+        shared, _, self._created = head.rpartition(b"\n")
         self.id = job_id.decode() if job_id else ""
         self.token = token
         self.name, self.attempt, self.attempts, self.backoff, self.timeout, self.priority = (
@@ -63,13 +62,13 @@ class Claim:
         for word in words:
             kind, value = word[:1], word[1:]
             if kind == b"o":
-                self.organization_id = value.decode()
+                self.organization_id = value.decode() or None
             elif kind == b"u":
-                self.user_id = value.decode()
+                self.user_id = value.decode() or None
             elif kind == b"s":
                 self.signature, _, self.trace = value.decode().partition(" ")
             elif kind == b"k":
-                self.key = value.decode()
+                self.key = value.decode() or None
             elif kind == b"l":
                 self.stalls = whole_number(value) or 0
             elif kind == b"x":
@@ -86,13 +85,14 @@ class Claim:
 #: What most jobs of a task share is read once: name, attempt, attempts, backoff, timeout and priority.
 @lru_cache(maxsize=256)
 def _options(shared: bytes) -> tuple[str, int, int, int, int, int]:
-    words = shared.split(b"\n", 5)
-    # Less than all of them is a broken record.
-    *numbers, name = [b""] * (6 - len(words)) + words
-    made, attempts, backoff, timeout, priority = map(whole_number, numbers)
+    made, name, *numbers = shared.split(b"\n")
+    if len(numbers) != 4:
+        # One of the fields is broken, and it is unknown which.
+        numbers = [b""] * 4
+    attempts, backoff, timeout, priority = map(whole_number, numbers)
     return (
         name.decode(),
-        max(0, made or 0) + 1,
+        max(0, whole_number(made[1:]) or 0) + 1,
         attempts or 1,
         backoff or 0,
         min(LONGEST_MS, max(0, timeout or 0)),
@@ -133,7 +133,8 @@ def new_claim(
     more: Sequence[bytes] = (),
 ) -> Claim:
     """A claim that no script has made. ``options``: attempts made, attempts, backoff, timeout, priority."""
-    head = "\n".join([f"0{created_at}", *map(str, options), name])
+    made, *numbers = options
+    head = "\n".join([f"0{made}", name, *map(str, [*numbers, created_at])])
     owner = [(b"o", organization_id), (b"u", user_id)]
     words = [kind + one.encode() for kind, one in owner if one is not None]
     return Claim(head.encode(), job_id.encode(), payload, token, [*words, *more])

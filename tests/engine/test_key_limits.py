@@ -139,6 +139,9 @@ def test_jobs_without_a_key_get_it_from_the_worker(start: Start, redis_client: r
     assert {job.wait(30) for job in jobs} == {"a"}
     assert overlap(jobs) <= 2
     assert {job.refresh().attempts_made for job in jobs} == {1}
+    # One that was never parked gives its place back as well.
+    assert client.add("keyed", {"host": "b"}, task="call").wait(30) == "b"
+    assert not redis_client.exists(f"hsejobs:{{keyed}}:ka:{call.full_name}:b -")
     key: Any = redis_client.hget(f"hsejobs:{{keyed}}:j:{jobs[0].id}", "ky")
     assert key == b"a -"
     # A key function that fails loses no job.

@@ -15,7 +15,7 @@ from hsejobs.errors import JobActive, JobNotFound, QueueBusy, WrongState
 from hsejobs.model import State
 from hsejobs.store.read_live import LiveReader
 from hsejobs.store.verify import RecordVerifier
-from hsejobs.store.work import Done
+from hsejobs.store.work import Claim, Done
 from tests.store.test_acts import Store
 
 FIELDS = (
@@ -151,6 +151,47 @@ def test_whatever_is_done_the_job_stays_in_one_state(
     if not left:
         assert verifier.verify("q").found == 0
         assert sum(store.counts()) == sum(store.counts("o")) == there
+
+
+@pytest.mark.parametrize("name", FIELDS)
+@pytest.mark.parametrize("many", [1, 3])
+def test_a_broken_record_holds_up_no_other_organization(
+    store: Store, redis_client: redis.Redis, name: str, many: int
+) -> None:
+    """It waits in front, while several take turns; a claim reads its name whatever else is broken."""
+    for value in (*GARBAGE, "3\n5", "\n"):
+        redis_client.flushall()
+        for at, org in enumerate(("o", "p", "p", "q")):
+            store.add(f"{org}{at}", organization_id=org)
+        if value is None:
+            store.redis.command("HDEL", "t:{q}:j:o0", name)
+        else:
+            store.redis.command("HSET", "t:{q}:j:o0", name, value)
+        done: list[Done] = []
+        ended: dict[str, Claim] = {}
+        for number in range(6):
+            _, claims = store.work.step(done, many, f"token{number}", 30_000)
+            done = [
+                Done(one.id, one.token, 5, b"1", one.organization_id, "", one.name)
+                for one in claims
+            ]
+            ended.update({one.id: one for one in claims})
+        assert {"p1", "p2", "q3"} <= ended.keys(), value
+        assert name == "n" or "o0" not in ended or ended["o0"].name == "m.task", value
+        assert store.counts()[1] == 0
+
+
+def test_a_member_of_no_priority_keeps_no_claim_from_its_job(
+    store: Store, redis_client: redis.Redis
+) -> None:
+    for member in ("x", "", "xo"):
+        redis_client.flushall()
+        store.add("a", organization_id="o")
+        redis_client.delete("t:{q}:turns")
+        redis_client.zadd("t:{q}:turns", {member: 1.0})
+        store.claim()
+        store.add("b", organization_id="o")
+        assert [one for _ in range(3) for one, _ in store.claim()] == ["a", "b"]
 
 
 def look(store: Store) -> None:

@@ -239,6 +239,9 @@ DONE: list[tuple[list[tuple[Any, ...]], bool, bool]] = [
     ([("ZADD", "waiting", "5", "other")], False, True),
     ([("HSET", "revoked", "r:j", "1")], False, False),
     ([("SET", "resent:next", "1")], False, False),
+    # A broken list of one organization.
+    ([("SET", "o:completed:one", "x")], True, True),
+    ([("DEL", "o:active:one"), ("SET", "o:active:one", "x")], True, True),
     # What is special about the next job alone.
     ([("HSET", "j:second", "sl", "1")], True, False),
     ([("HSET", "j:second", "ky", "k")], True, False),

@@ -92,7 +92,7 @@ end
 local function bump(key, field, by)
   local value = redis.pcall('HINCRBY', key, field, by)
   if type(value) == 'number' then return value end
-  redis.call('HSET', key, field, by)
+  redis.pcall('HSET', key, field, by)
   return tonumber(by)
 end
 

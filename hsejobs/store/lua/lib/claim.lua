@@ -21,8 +21,8 @@ local function revoked(id, name)
 end
 
 -- Adds to `rows` what a worker gets of a job: a text, its id and its payload, and one more text for each other thing that
--- it has. The first begins with the number of these. A table for each job, or a value for each absence, would take Redis
--- longer than to make the text.
+-- it has. The first begins with the number of these, and has what a broken field may break at its end. A table for each
+-- job, or a value for each absence, would take Redis longer than to make the text.
 local function add_row(rows, job, made, id, payload, is_revoked)
   local at = #rows
   local last = at + 3
@@ -39,7 +39,7 @@ local function add_row(rows, job, made, id, payload, is_revoked)
     last = last + 1
     rows[last] = 'l' .. job[8]
   end
-  if job[12] then
+  if job[12] and job[12] ~= '' then
     last = last + 1
     rows[last] = 'x'
   end
@@ -55,8 +55,8 @@ local function add_row(rows, job, made, id, payload, is_revoked)
     last = last + 1
     rows[last] = 'r'
   end
-  rows[at + 1] = string.sub('01234567', last - at - 2, last - at - 2) .. (job[10] or '') .. '\n' .. made .. '\n' .. (job[3] or '') .. '\n' .. (job[4] or '') .. '\n'
-    .. (job[5] or '') .. '\n' .. (job[11] or '') .. '\n' .. (job[1] or '')
+  rows[at + 1] = string.sub('01234567', last - at - 2, last - at - 2) .. made .. '\n' .. (job[1] or '') .. '\n'
+    .. (job[3] or '') .. '\n' .. (job[4] or '') .. '\n' .. (job[5] or '') .. '\n' .. (job[11] or '') .. '\n' .. (job[10] or '')
 end
 
 -- How many of `n` jobs the queue's own limit and rate allow now.
@@ -124,7 +124,7 @@ local function claim(n, token, lease_ms, again)
     if #found == 2 and not limited then
       -- One party alone is charged nothing, and its jobs are read like those of a FIFO.
       alone = found[1]
-      local lowest = tonumber(string.sub(alone, 1, 1)) * PRIORITY_SPAN
+      local lowest = (tonumber(string.sub(alone, 1, 1)) or 5) * PRIORITY_SPAN
       line, from, to = line_of(string.sub(alone, 2)), int(lowest), int(lowest + PRIORITY_SPAN - 1)
     else
       load_turns(n, found)
@@ -191,7 +191,7 @@ local function claim(n, token, lease_ms, again)
       end
       if org and not rules[ON] then use_turns() end
       if job[16] then key_take(job[1] or '', job[16], id) end
-      if one then job.charged = take(one, job[1]) end
+      if one then job.charged = take(one, job[1] or '') end
       if revocable then job.revoked = revoked(id, job[1]) end
       out[at], taken[at], payload_keys[at] = job, id, payloads_at .. id
       local own = lines[party]
@@ -248,7 +248,7 @@ local function claim(n, token, lease_ms, again)
     end
     redis.call('ZADD', base .. K.active, unpack(leases))
     for party, line in pairs(lines) do
-      if party ~= '' or share()[ON] then redis.call('ZREM', line_of(party), unpack(line)) end
+      if party ~= '' or share()[ON] then redis.pcall('ZREM', line_of(party), unpack(line)) end
       if party ~= '' then
         if #line < #taken then
           leases = {}
@@ -256,7 +256,7 @@ local function claim(n, token, lease_ms, again)
             leases[2 * at - 1], leases[2 * at] = lease_until, line[#line + 1 - at]
           end
         end
-        redis.call('ZADD', org_index('a', party), unpack(leases))
+        redis.pcall('ZADD', org_index('a', party), unpack(leases))
       end
     end
     if most then rate_count(base .. K.starts, most, window, #taken) end

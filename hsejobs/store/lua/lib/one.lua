@@ -54,7 +54,7 @@ if #args == 17 and args[3] == '0' and args[7] == '' and args[8] == '0' and args[
       for i = 1, org == '' and 1 or 2 do
         local added = redis.pcall('HINCRBY', counters, field, '1')
         if type(added) ~= 'number' then
-          redis.call('HSET', counters, field, '1')
+          redis.pcall('HSET', counters, field, '1')
           added = 1
         end
         if added == 1 then

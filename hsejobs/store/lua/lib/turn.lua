@@ -5,7 +5,7 @@ local args = ARGV
 local ends, wants = #args == 14, args[1] == '1'
 if (ends or (#args == 6 and wants)) and (wants or args[1] == '0') and args[4] == '0'
   and (not wants or (string.find(args[3], '^%d+$') and #args[3] < 11))
-  and (not ends or (args[8] ~= '' and args[10] == '' and string.find(args[13], '^[1-9]%d*$') and #args[13] < 11)) then
+  and (not ends or (args[6] == '1' and args[8] ~= '' and args[10] == '' and string.find(args[13], '^[1-9]%d*$') and #args[13] < 11)) then
   local base, token, ended, result = KEYS[1], args[2], args[11], args[14]
   local waiting, active, bell = base .. K.waiting, base .. K.active, base .. K.bell
   local delayed, paused, revokes, resent = base .. K.delayed, base .. K.paused, base .. K.revoked, base .. K.resent .. token
@@ -52,6 +52,7 @@ if (ends or (#args == 6 and wants)) and (wants or args[1] == '0') and args[4] ==
     if fits then
       learned = math.max(1, math.floor(before + (args[13] - before) / 8 + 0.5))
       stands = tonumber(redis.call('ZSCORE', turns, own))
+      fits = not stands or stands % 1 == 0
       if not stands then
         -- It has no waiting jobs: it is corrected for when it comes back.
         rested = redis.call('ZSCORE', resting, own)
@@ -121,7 +122,7 @@ if (ends or (#args == 6 and wants)) and (wants or args[1] == '0') and args[4] ==
       local price, lowest = known[1] or '10000', its * PRIORITY_SPAN
       if charged and job[1] == args[8] then price = string.format('%.0f', learned) end
       local start, reached = member_at - lowest, known[2] or '0'
-      fits = string.find(price, '^[1-9]%d*$') and #price < 14 and string.find(reached, '^%d+$') and #reached < 16
+      fits = start % 1 == 0 and string.find(price, '^[1-9]%d*$') and #price < 14 and string.find(reached, '^%d+$') and #reached < 16
         and start >= 0 and start + price < PRIORITY_SPAN - 1
       if fits then
         place, charge = lowest + start + price, string.format('%s %s %.0f', its, price, start)
@@ -167,8 +168,8 @@ if (ends or (#args == 6 and wants)) and (wants or args[1] == '0') and args[4] ==
       local owner, own, ttl, fields = args[9], counters, 'RAW_TTL', { 'c', 'us', bucket .. '|' .. args[8] }
       left = ended
       if owner ~= '' then
-        redis.call('ZREM', base .. K.org .. K.active .. ':' .. owner, ended)
-        redis.call('ZADD', base .. K.org .. K.completed .. ':' .. owner, score, ended)
+        redis.pcall('ZREM', base .. K.org .. K.active .. ':' .. owner, ended)
+        redis.pcall('ZADD', base .. K.org .. K.completed .. ':' .. owner, score, ended)
         left = ended .. '\t' .. owner
       end
       for i = 1, owner == '' and 1 or 2 do
@@ -177,7 +178,7 @@ if (ends or (#args == 6 and wants)) and (wants or args[1] == '0') and args[4] ==
           local by = at == 2 and args[13] or '1'
           local value = redis.pcall('HINCRBY', own, fields[at], by)
           if type(value) ~= 'number' then
-            redis.call('HSET', own, fields[at], by)
+            redis.pcall('HSET', own, fields[at], by)
             value = tonumber(by)
           end
           if value == (at == 2 and us or 1) then fresh = true end
@@ -204,7 +205,7 @@ if (ends or (#args == 6 and wants)) and (wants or args[1] == '0') and args[4] ==
         redis.call('HSET', name, 'st', 'a', 'tk', token, 'am', attempt, 'pt', now)
         if stands and own == member then redis.call('ZADD', turns, string.format('%.0f', member_at), own) end
       end
-      if line then redis.call('ZREM', line, id) end
+      if line then redis.pcall('ZREM', line, id) end
       redis.call('ZADD', active, lease, id)
       if rings then redis.call('LPUSH', bell, '1') end
       if args[5] ~= '' then
@@ -219,23 +220,23 @@ if (ends or (#args == 6 and wants)) and (wants or args[1] == '0') and args[4] ==
         local by = counts[at + 2] == 1 and '1' or string.format(long, counts[at + 2])
         local value = redis.pcall('HINCRBY', counts[at], counts[at + 1], by)
         if type(value) ~= 'number' then
-          redis.call('HSET', counts[at], counts[at + 1], by)
+          redis.pcall('HSET', counts[at], counts[at + 1], by)
           value = counts[at + 2]
         end
         fresh = value == counts[at + 2] or (fresh and at == 4)
         if fresh and at > 1 then redis.call('EXPIRE', counts[at], at == 4 and 'RAW_TTL' or 'ORG_MINUTE_TTL') end
       end
       if org then
-        redis.call('ZADD', base .. K.org .. K.active .. ':' .. org, lease, id)
+        redis.pcall('ZADD', base .. K.org .. K.active .. ':' .. org, lease, id)
         row, taken, last = { '', id, payload, 'o' .. org }, id .. '\t' .. org, 4
       else
         row, taken = { '', id, payload }, id
       end
       if job[7] then row[last + 1], last = 'u' .. job[7], last + 1 end
-      if job[12] then row[last + 1], last = 'x', last + 1 end
+      if job[12] and job[12] ~= '' then row[last + 1], last = 'x', last + 1 end
       if job[13] then row[last + 1], last = 's' .. job[13], last + 1 end
-      row[1] = string.sub('01234567', last - 2, last - 2) .. (job[10] or '') .. '\n' .. job[2] .. '\n' .. (job[3] or '') .. '\n'
-        .. (job[4] or '') .. '\n' .. (job[5] or '') .. '\n' .. (job[11] or '') .. '\n' .. job[1]
+      row[1] = string.sub('01234567', last - 2, last - 2) .. job[2] .. '\n' .. job[1] .. '\n' .. (job[3] or '') .. '\n'
+        .. (job[4] or '') .. '\n' .. (job[5] or '') .. '\n' .. (job[11] or '') .. '\n' .. (job[10] or '')
     end
     local feed = base .. K.events
     if left and taken then
