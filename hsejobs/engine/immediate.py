@@ -62,14 +62,14 @@ def running(queue: str, name: str, task: Any, secret_paths: list[str]) -> Iterat
         memory = task.memory = _Memory((task.retries or 0) + 1)
     timeout = int(task.timeout * 1000) if task.timeout else 0
     options = (memory.made, memory.attempts, 0, timeout, task.priority)
+    owner = ((b"o", task.organization_id), (b"u", task.user_id))
     claim = new_claim(
         task.id,
         "immediate",
         name,
         options,
         created_at=memory.created_at,
-        organization_id=task.organization_id,
-        user_id=task.user_id,
+        words=[kind + one.encode() for kind, one in owner if one],
     )
     memory.made += 1
     work = cast(WorkerStore, memory)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 from hsejobs.model import DEFAULT_PRIORITY, LONGEST_MS, whole_number
 
@@ -120,24 +121,36 @@ def read_claims(rows: Sequence[bytes], token: str) -> list[Claim]:
     return claims
 
 
-def new_claim(
+#: The words of a claim that have the value of a field of the job's record; the word of a revoked job.
+CLAIM_WORDS = ((b"o", "o"), (b"u", "u"), (b"l", "sl"), (b"x", "x"), (b"s", "sg"), (b"k", "ky"))
+REVOKED = b"r"
+
+
+def claim_row(
     job_id: str,
-    token: str,
     name: str,
     options: Sequence[int],
     payload: bytes = b"",
     *,
     created_at: int = 0,
-    organization_id: str | None = None,
-    user_id: str | None = None,
-    more: Sequence[bytes] = (),
-) -> Claim:
-    """A claim that no script has made. ``options``: attempts made, attempts, backoff, timeout, priority."""
+    words: Sequence[bytes] = (),
+) -> list[bytes]:
+    """A claimed job as lib/claim.lua writes it.
+
+    ``options``: attempts made, attempts, backoff, timeout, priority.
+    """
     made, *numbers = options
-    head = "\n".join([f"0{made}", name, *map(str, [*numbers, created_at])])
-    owner = [(b"o", organization_id), (b"u", user_id)]
-    words = [kind + one.encode() for kind, one in owner if one is not None]
-    return Claim(head.encode(), job_id.encode(), payload, token, [*words, *more])
+    head = "\n".join([f"{len(words)}{made}", name, *map(str, [*numbers, created_at])])
+    return [head.encode(), job_id.encode(), payload, *words]
+
+
+def new_claim(job_id: str, token: str, *row: Any, **more: Any) -> Claim:
+    """A claim that no script has made; the arguments are those of `claim_row`."""
+    return read_claims(claim_row(job_id, *row, **more), token)[0]
+
+
+#: The words of each kind of jobs, which stand before the jobs: token, task, organization and key.
+KIND_WORDS = 4
 
 
 @dataclass(slots=True)

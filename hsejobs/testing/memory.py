@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from hsejobs.errors import JobsError
+from hsejobs.store.claims import KIND_WORDS
 from hsejobs.store.client import PATIENCE, RedisClient
 from hsejobs.store.scripts import Arg, Script
 from hsejobs.testing.acting import Acting
@@ -47,11 +48,16 @@ class MemoryClient(Working, Running, Acting, RedisClient):
         self._us = self.now_us()
         self._ms = self._us // 1000
         shared = dict(zip(script.fixed, args, strict=False))
-        rest, size = args[len(script.fixed) :], len(script.each)
+        first, size = len(script.fixed), len(script.each)
+        # The kinds of jobs that have ended stand before the jobs.
+        kinds = args[first : first + KIND_WORDS * whole(shared.get("kinds", 0))]
+        rest = args[first + len(kinds) :]
         items = [
             dict(zip(script.each, rest[at : at + size], strict=True))
             for at in range(0, len(rest), size or 1)
         ]
+        for item in items if kinds else ():
+            item["its_token"] = kinds[KIND_WORDS * (whole(item["kind"]) - 1)]
         return act(self.queues[base], shared, items)
 
     add = run

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
+from itertools import chain
 from typing import Any
 
 from hsejobs.model import BACKOFF_FACTOR, LONGEST_BACKOFF_MS
+from hsejobs.store.claims import CLAIM_WORDS, REVOKED, claim_row
 from hsejobs.store.scripts import Arg
 from hsejobs.testing.moves import Moves
 from hsejobs.testing.records import MemoryJob, MemoryQueue, raw, text, whole
-
-#: The fields of a claimed job before 'revoked', id, payload and key; see lib/claim.lua.
-_CLAIMED = ("n", "am", "ax", "bo", "to", "o", "u", "sl", "ws", "ct", "p", "x", "sg")
 
 
 class Working(Moves):
@@ -24,11 +23,9 @@ class Working(Moves):
         want, token = whole(shared["claim_count"]), text(shared["token"])
         held = [job for job in queue.in_state("a") if job.get("tk") == raw(token)]
         if shared["again"] and held:
-            return [
-                letters.encode(),
-                [self._row(queue, job, whole(job.get("am")) - 1) for job in held],
-            ]
-        rows: list[list[bytes | None]] = []
+            rows = [self._row(queue, job, whole(job.get("am")) - 1) for job in held]
+            return [letters.encode(), list(chain.from_iterable(rows))]
+        rows = []
         if want and not queue.paused:
             self._move_due(queue)
             for job in queue.in_state("w"):
@@ -45,13 +42,20 @@ class Working(Moves):
                 job.lease = self._ms + whole(shared["lease_ms"])
                 if apart:
                     break
-        return [letters.encode(), rows]
+        return [letters.encode(), list(chain.from_iterable(rows))]
 
-    def _row(self, queue: MemoryQueue, job: MemoryJob, made: int) -> list[bytes | None]:
-        row = [job.get(name) for name in _CLAIMED]
-        row[1] = raw(made)
-        revoked = {f"r:{job.id}", f"rt:{text(job.get('n') or b'')}"} & queue.revoked.keys()
-        return [*row, b"revoked" if revoked else b"", raw(job.id), job.payload, job.get("ky")]
+    def _row(self, queue: MemoryQueue, job: MemoryJob, made: int) -> list[bytes]:
+        name = text(job.get("n") or b"")
+        revoked = {f"r:{job.id}", f"rt:{name}"} & queue.revoked.keys()
+        words = [kind + value for kind, field in CLAIM_WORDS if (value := job.get(field))]
+        return claim_row(
+            job.id,
+            name,
+            (made, *(whole(job.get(field)) for field in ("ax", "bo", "to", "p"))),
+            job.payload,
+            created_at=whole(job.get("ct")),
+            words=[*words, *([REVOKED] if revoked else ())],
+        )
 
     def _complete(self, queue: MemoryQueue, item: dict[str, Arg], nth: int) -> str:
         job = queue.jobs.get(text(item["id"]))

@@ -95,7 +95,7 @@ def run(
         (0, 3, 5000, 0, 2),
         payload,
         created_at=1_764_164_000_000,
-        more=more,
+        words=more,
     )
     work = WorkerStore(runtime().redis, runtime().prefix, huey.name)
     job = JobContext(claim, huey.name, work, lease_ms=30_000, log_work=work)

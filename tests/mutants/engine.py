@@ -171,13 +171,6 @@ MUTANTS = (
         f"{PROMISES}::test_a_job_that_needed_redis_and_did_not_get_it_uses_no_attempt",
     ),
     engine(
-        "a job that its worker gave a key keeps its place",
-        "outcome",
-        "claim.key = key or None",
-        "pass",
-        "engine/test_key_limits.py::test_jobs_without_a_key_get_it_from_the_worker",
-    ),
-    engine(
         "retry_after is not waited for",
         "outcome",
         "failed.delay = int(",

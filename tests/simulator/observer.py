@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from hsejobs.store.claims import KIND_WORDS, read_claims
 from hsejobs.store.work import _RECALLED
 from tests.simulator.world import Actor, Group, Violation, World
 
@@ -142,8 +143,8 @@ class Observer:
         if call.name != "complete":
             return
         self.settled.add(call.args[1])
-        for row in reply[1]:
-            hold = self.holds.get((row[14].decode(), call.args[1]))
+        for claim in read_claims(reply[1], call.args[1]):
+            hold = self.holds.get((claim.id, claim.token))
             if hold is not None:
                 # The same claim, sent again, may have been the one that came through.
                 hold.received, hold.late = True, False
@@ -253,7 +254,7 @@ class Observer:
             self.used[before.id] += 1
             return
         if call.name == "complete":
-            if (before.id, before.token) not in _pairs(call, 5, 4):
+            if (before.id, before.token) not in _pairs(call):
                 wrong("completed with another token")
             if not hold.finished:
                 wrong("completed, though its run did not end well")
@@ -353,11 +354,16 @@ class Observer:
             raise self.world.violation_of(f"once({key!r}) of {job.id} was granted to no attempt")
 
 
-def _pairs(call: Call, start: int | None = None, step: int | None = None) -> set[tuple[str, str]]:
+def _pairs(call: Call) -> set[tuple[str, str]]:
     """The (id, token) pairs that a worker's script names."""
     args = call.args
-    if step is not None:
-        return {(args[at], args[at + 1]) for at in range(start or 0, len(args) - 1, step)}
+    if call.name == "complete":
+        kinds = args[6 : 6 + KIND_WORDS * int(args[5])]
+        tokens = kinds[::KIND_WORDS]
+        jobs = args[6 + len(kinds) :]
+        return {
+            (one, tokens[int(kind) - 1]) for one, kind in zip(jobs[::4], jobs[1::4], strict=True)
+        }
     if call.name in ("renew", "stall"):
         return {(args[at], args[at + 1]) for at in range(1, len(args) - 1, 2)}
     if call.name == "release":

@@ -61,7 +61,10 @@ class Result:
 def _quiet(world: World) -> Iterator[None]:
     """What the engine logs goes into the trace; faults that the simulation did not cause are violations."""
     logging.disable(logging.CRITICAL)
-    kept = {name: getattr(logs, name) for name in ("configure", "job", "emit", "completed")}
+    kept = {
+        name: getattr(logs, name)
+        for name in ("configure", "job", "emit", "processing", "completed")
+    }
 
     def emit(event: str, level: int = 20, **fields: Any) -> None:
         world.note(f"log: {event} {fields.get('duty', '')} {str(fields.get('error', ''))[:70]}")

@@ -127,7 +127,7 @@ def test_every_fault_has_a_seed() -> None:
 
 def test_a_cancelled_job_that_completes_is_found(redis_server: Server) -> None:
     def patch(text: str) -> str:
-        return replaced("if job[4] and job[2]", "if job[10] and job[2]")(text)
+        return replaced("if job[3] and job[2]", "if job[10] and job[2]")(text)
 
     seeds = 5, *range(1, TRIES + 1)
     found = (simulate(redis_server, one, SHORT, {"complete": patch}).violation for one in seeds)
