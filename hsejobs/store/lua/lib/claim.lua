@@ -1,4 +1,5 @@
 -- Claims up to `n` jobs: lease, token, attempt. A job that stalled before is claimed alone.
+
 -- What a claim reads of a record. To name the fields takes less than to unpack a list of them.
 local function read_job(key)
   local found = redis.pcall('HMGET', key,
@@ -27,34 +28,13 @@ local function add_row(rows, job, made, id, payload, is_revoked)
   local at = #rows
   local last = at + 3
   rows[at + 1], rows[at + 2], rows[last] = '', id, payload
-  if job[6] then
-    last = last + 1
-    rows[last] = 'o' .. job[6]
-  end
-  if job[7] then
-    last = last + 1
-    rows[last] = 'u' .. job[7]
-  end
-  if job[8] then
-    last = last + 1
-    rows[last] = 'l' .. job[8]
-  end
-  if job[12] and job[12] ~= '' then
-    last = last + 1
-    rows[last] = 'x'
-  end
-  if job[13] then
-    last = last + 1
-    rows[last] = 's' .. job[13]
-  end
-  if job[16] then
-    last = last + 1
-    rows[last] = 'k' .. job[16]
-  end
-  if is_revoked then
-    last = last + 1
-    rows[last] = 'r'
-  end
+  if job[6] then rows[last + 1], last = 'o' .. job[6], last + 1 end
+  if job[7] then rows[last + 1], last = 'u' .. job[7], last + 1 end
+  if job[8] then rows[last + 1], last = 'l' .. job[8], last + 1 end
+  if job[12] and job[12] ~= '' then rows[last + 1], last = 'x', last + 1 end
+  if job[13] then rows[last + 1], last = 's' .. job[13], last + 1 end
+  if job[16] then rows[last + 1], last = 'k' .. job[16], last + 1 end
+  if is_revoked then rows[last + 1], last = 'r', last + 1 end
   rows[at + 1] = string.sub('01234567', last - at - 2, last - at - 2) .. made .. '\n' .. (job[1] or '') .. '\n'
     .. (job[3] or '') .. '\n' .. (job[4] or '') .. '\n' .. (job[5] or '') .. '\n' .. (job[11] or '') .. '\n' .. (job[10] or '')
 end
