@@ -14,6 +14,7 @@ import huey_config  # noqa: F401  # the queues of the platform
 from hsejobs.control.actors import Actor
 from hsejobs.engine import JobHuey, Postpone, Unrecoverable, crontab, current_job
 from hsejobs.engine.huey import loaded
+from hsejobs.engine.runtime import reset_runtime
 from hsejobs.errors import JobFailed, JobsError
 from hsejobs.handle import Job
 from hsejobs.store import client
@@ -26,6 +27,9 @@ NOON = datetime.datetime(2026, 11, 26, 12, 0, 30, tzinfo=datetime.UTC)
 
 @pytest.fixture(autouse=True)
 def _nothing_connects(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A connection that an earlier test of this process has opened would be used.
+    reset_runtime()
+
     def refuse(url: str) -> Any:
         raise AssertionError(f"a test without Redis connects to {url}")
 
