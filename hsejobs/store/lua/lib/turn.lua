@@ -5,7 +5,8 @@ local args = ARGV
 local ends, wants = #args == 14, args[1] == '1'
 if (ends or (#args == 6 and wants)) and (wants or args[1] == '0') and args[4] == '0'
   and (not wants or (string.find(args[3], '^%d+$') and #args[3] < 11))
-  and (not ends or (args[6] == '1' and args[8] ~= '' and args[10] == '' and string.find(args[13], '^[1-9]%d*$') and #args[13] < 11)) then
+  and (not ends or (args[6] == '1' and args[8] ~= '' and args[10] == '' and string.find(args[13], '^[1-9]%d*$')
+    and #args[13] < 11)) then
   local base, token, ended, result = KEYS[1], args[2], args[11], args[14]
   local waiting, active, bell = base .. K.waiting, base .. K.active, base .. K.bell
   local delayed, paused, revokes, resent = base .. K.delayed, base .. K.paused, base .. K.revoked, base .. K.resent .. token
