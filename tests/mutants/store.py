@@ -93,7 +93,7 @@ MUTANTS = (
         "lib/claim",
         "  ring_for_more(turns, more)\n",
         "",
-        PROMISES,
+        ("store/test_acts.py",),
     ),
     lua(
         "a paused queue is claimed from",
@@ -135,7 +135,7 @@ MUTANTS = (
         "lib/claim",
         "redis.pcall('ZREM', line_of(party), unpack(line))",
         "",
-        ("store/test_turns.py",),
+        ("store/test_fair_shares.py",),
     ),
     lua("renew takes any token", "renew", " and job[2] == ARGV[a + 1]", "", AGAIN),
     lua("progress takes any token", "progress", " or job[2] ~= ARGV[2]", ""),

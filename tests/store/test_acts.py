@@ -77,6 +77,18 @@ def test_order_is_priority_then_arrival_also_after_a_release(store: Store) -> No
     assert [job for job, _ in store.claim(4)] == ["b", "d", "a", "c"]
 
 
+@pytest.mark.parametrize("owners", [(None,), ("o",), ("o", "p")])
+def test_a_claim_that_leaves_jobs_wakes_one_more_worker(
+    store: Store, owners: tuple[str | None, ...]
+) -> None:
+    for n in range(6):
+        store.add(f"j{n}", organization_id=owners[n % len(owners)])
+    for many, rings in ((1, 1), (3, 1), (3, 0)):
+        store.redis.command("DEL", "t:{q}:bell")
+        store.claim(many)
+        assert store.redis.command("LLEN", "t:{q}:bell") == rings
+
+
 def test_a_lost_reply_to_a_claim_claims_nothing_twice(store: Store) -> None:
     for n in range(6):
         store.add(f"j{n}")
