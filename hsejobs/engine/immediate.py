@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from hsejobs.engine import context
 from hsejobs.engine.context import JobContext
-from hsejobs.store.claims import new_claim
+from hsejobs.store.claims import ORGANIZATION, USER, new_claim
 from hsejobs.store.work import WorkerStore
 
 
@@ -62,7 +62,7 @@ def running(queue: str, name: str, task: Any, secret_paths: list[str]) -> Iterat
         memory = task.memory = _Memory((task.retries or 0) + 1)
     timeout = int(task.timeout * 1000) if task.timeout else 0
     options = (memory.made, memory.attempts, 0, timeout, task.priority)
-    owner = ((b"o", task.organization_id), (b"u", task.user_id))
+    owner = ((ORGANIZATION, task.organization_id), (USER, task.user_id))
     claim = new_claim(
         task.id,
         "immediate",

@@ -180,7 +180,7 @@ class JobWorker(Stepping):
         if logs.wants_jobs():
             if queue.log_fields is not None:
                 shown = queue.shown_payload(claim.payload)
-            logs.processing(queue.name, claim.id, org, shown, claim.trace)
+            logs.job("processing", queue.name, claim.id, "processing", org, shown, claim.trace)
             if not self.fast:
                 logs.flush()
         started_at = int(time.time() * 1000)

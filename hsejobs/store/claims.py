@@ -9,6 +9,19 @@ from typing import Any
 
 from hsejobs.model import DEFAULT_PRIORITY, LONGEST_MS, whole_number
 
+#: How the words begin that a claim has besides: those with the value of a field of the job's record, and the
+#: one of a revoked job.
+ORGANIZATION, USER, STALLS, EXTRAS, SIGNATURE, KEY = b"o", b"u", b"l", b"x", b"s", b"k"
+FIELD_OF = {
+    ORGANIZATION: "o",
+    USER: "u",
+    STALLS: "sl",
+    EXTRAS: "x",
+    SIGNATURE: "sg",
+    KEY: "ky",
+}
+REVOKED = b"r"
+
 
 class Claim:
     """A job that a worker has claimed. ``timeout`` and ``backoff`` are in ms; ``attempt`` counts from 1."""
@@ -62,19 +75,19 @@ class Claim:
     def _more(self, words: Sequence[bytes]) -> None:
         for word in words:
             kind, value = word[:1], word[1:]
-            if kind == b"o":
+            if kind == ORGANIZATION:
                 self.organization_id = value.decode() or None
-            elif kind == b"u":
+            elif kind == USER:
                 self.user_id = value.decode() or None
-            elif kind == b"s":
+            elif kind == SIGNATURE:
                 self.signature, _, self.trace = value.decode().partition(" ")
-            elif kind == b"k":
+            elif kind == KEY:
                 self.key = value.decode() or None
-            elif kind == b"l":
+            elif kind == STALLS:
                 self.stalls = whole_number(value) or 0
-            elif kind == b"x":
+            elif kind == EXTRAS:
                 self.extras = True
-            elif kind == b"r":
+            elif kind == REVOKED:
                 self.revoked = True
 
     @property
@@ -111,19 +124,10 @@ def read_claims(rows: Sequence[bytes], token: str) -> list[Claim]:
     at, count = 0, len(rows)
     while at < count:
         head, job_id, payload = rows[at : at + 3]
-        at += 3
-        more = head[0] - _ZERO
-        if more:
-            claims.append(Claim(head, job_id, payload, token, rows[at : at + more]))
-            at += more
-        else:
-            claims.append(Claim(head, job_id, payload, token))
+        end = at + 3 + head[0] - _ZERO
+        claims.append(Claim(head, job_id, payload, token, rows[at + 3 : end]))
+        at = end
     return claims
-
-
-#: The words of a claim that have the value of a field of the job's record; the word of a revoked job.
-CLAIM_WORDS = ((b"o", "o"), (b"u", "u"), (b"l", "sl"), (b"x", "x"), (b"s", "sg"), (b"k", "ky"))
-REVOKED = b"r"
 
 
 def claim_row(

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any
 
 from hsejobs.model import BACKOFF_FACTOR, LONGEST_BACKOFF_MS
-from hsejobs.store.claims import CLAIM_WORDS, REVOKED, claim_row
+from hsejobs.store.claims import FIELD_OF, REVOKED, claim_row
 from hsejobs.store.scripts import Arg
 from hsejobs.testing.moves import Moves
 from hsejobs.testing.records import MemoryJob, MemoryQueue, raw, text, whole
@@ -47,7 +47,7 @@ class Working(Moves):
     def _row(self, queue: MemoryQueue, job: MemoryJob, made: int) -> list[bytes]:
         name = text(job.get("n") or b"")
         revoked = {f"r:{job.id}", f"rt:{name}"} & queue.revoked.keys()
-        words = [kind + value for kind, field in CLAIM_WORDS if (value := job.get(field))]
+        words = [kind + value for kind, field in FIELD_OF.items() if (value := job.get(field))]
         return claim_row(
             job.id,
             name,

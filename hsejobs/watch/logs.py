@@ -252,19 +252,6 @@ def _traced(trace: str) -> str:
     return "".join([f', "{name}": {_quote(one)}' for name, one in trace_fields(trace).items()])
 
 
-def processing(
-    queue: str, job_id: str, organization_id: str | None, shown: dict[str, Any] | None, trace: str
-) -> None:
-    """Buffers the line of a job that begins, as `job` does."""
-    if shown or _sink.stream is None or _sink.console or _sink.level > logging.INFO:
-        job("processing", queue, job_id, "processing", organization_id, shown, trace)
-    else:
-        _sink.lines.append(
-            f'{_start()}info", "event": "processing", "jobId": "{job_id}'
-            f"{_about(queue, 'processing', organization_id)}{_traced(trace) if trace else ''}}}"
-        )
-
-
 class Completed(Protocol):
     """What the line of a completed job says of it."""
 

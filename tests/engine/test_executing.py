@@ -16,7 +16,7 @@ from hsejobs.engine import JobHuey, Postpone, Unrecoverable, outcome
 from hsejobs.engine.context import JobContext, JobInterrupted
 from hsejobs.engine.outcome import Outcome
 from hsejobs.engine.runtime import reset_runtime, runtime
-from hsejobs.store.claims import new_claim
+from hsejobs.store.claims import REVOKED, new_claim
 from hsejobs.store.work import WorkerStore
 
 huey = JobHuey("executing")
@@ -202,8 +202,8 @@ def test_huey_logs_where_its_log_is_wanted(caplog: pytest.LogCaptureFixture) -> 
 
 
 def test_a_revoked_job_does_not_run() -> None:
-    ended, _ = run("returns", huey.execute, more=[b"r"])
+    ended, _ = run("returns", huey.execute, more=[REVOKED])
     assert ended.kind == "completed"  # in Redis there is no revocation: Huey asked
     huey.revoke_by_id("job-1")
-    ended, _ = run("returns", huey.execute, more=[b"r"])
+    ended, _ = run("returns", huey.execute, more=[REVOKED])
     assert (ended.kind, ended.code) == ("fail", "revoked")

@@ -56,7 +56,7 @@ end
 
 -- The first job of a member that this call has not looked at, and its place in a FIFO.
 local function head(one)
-  local fifo = shared[FIFO]
+  local fifo = share()[FIFO]
   if one.at > #one.ids then
     if not one.more then return nil end
     local lowest, step = one.priority * PRIORITY_SPAN, fifo and 2 or 1
@@ -122,7 +122,7 @@ end
 
 -- The picked job has left the waiting jobs.
 local function skip(one)
-  one.at = one.at + (shared[FIFO] and 2 or 1)
+  one.at = one.at + (share()[FIFO] and 2 or 1)
 end
 
 local CHARGE = LONG .. ' ' .. LONG .. ' ' .. LONG
@@ -133,7 +133,7 @@ local function take(one, task)
   kept[one.member] = (kept[one.member] or 0) + 1
   picked[one.party] = (picked[one.party] or 0) + 1
   -- One party alone is charged nothing, but those at a limit still count.
-  if not (several or shared[PARKED]) or shared[FIFO] then return nil end
+  if not (several or share()[PARKED]) or share()[FIFO] then return nil end
   local priority, us = one.priority, estimate(task)
   local start = one.score - priority * PRIORITY_SPAN
   if start > time_of(priority) then times[priority], served[priority] = start, true end
