@@ -26,6 +26,7 @@ KEY_TTL_MS = 30_000
 #: checks permissions before all of that.
 COMMANDS: dict[str, tuple[str, ...]] = {
     "blpop": (KEY, "0.01"),
+    "copy": (NONE, NONE),
     "del": (NONE,),
     "eval": ("return 1", "1", NONE),
     "evalsha": ("0" * 40, "1", NONE),
@@ -82,6 +83,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "zscan": (NONE, "0"),
     "zscore": (NONE, "v"),
 }
+#: Without these, all works, but slower.
+FASTER = frozenset({"copy"})
 #: Used by one administrative command, which works without it.
 OPTIONAL = frozenset({"bgrewriteaof"})
 #: Also needed on a Cluster. redis-py reads the command table to find the keys in a call.
@@ -104,9 +107,12 @@ def sentinel_rule() -> str:
 
 @dataclass(slots=True)
 class Permissions:
-    """The result of a test: words ``missing`` from the ACL rule, and commands left ``untried``."""
+    """The result of a test: words ``missing`` from the ACL rule, those without which adds are ``slower``,
+    and commands left ``untried``.
+    """
 
     missing: list[str] = field(default_factory=list)
+    slower: list[str] = field(default_factory=list)
     untried: list[str] = field(default_factory=list)
 
 
@@ -130,7 +136,8 @@ def try_permissions(client: RedisClient, prefix: str) -> Permissions:
                 connection, [*name.upper().split("|"), *(places.get(word, word) for word in words)]
             )
         except NoPermissionError as error:
-            found.missing.append(_right(name, str(error), prefix))
+            right = _right(name, str(error), prefix)
+            (found.slower if right[1:] in FASTER else found.missing).append(right)
             return False
         except ResponseError:
             pass

@@ -30,6 +30,9 @@ _HEADER = re.compile(
 _READING = frozenset({"EXISTS", "HMGET", "MGET", "TIME", "ZRANGE", "ZRANGEBYSCORE", "ZSCORE"})
 #: ``soft`` is lib/record's function that treats unreadable keys as absent.
 _CALL = re.compile(r"\b(?:redis\.p?call|soft)\('([A-Z]+)'")
+#: Commands whose rights are not checked before a script writes: it copies only where it may, an announcement
+#: that is refused must not refuse a job, and the time was read before.
+_UNASKED = frozenset({"COPY", "PUBLISH", "TIME"})
 
 
 @cache
@@ -138,7 +141,7 @@ def _before_writing(code: str, *, full: bool) -> str:
     memory, but no write after one that needs none, so the script begins with such a write. A
     read-only server refuses every first write and needs no check.
     """
-    used = sorted(set(_CALL.findall(code)) - {"TIME", "PUBLISH"})
+    used = sorted(set(_CALL.findall(code)) - _UNASKED)
     names = ", ".join(f"'{name}'" for name in used)
     first = "redis.call('ZREM', KEYS[1], '')\n" if full else ""
     # Every call pays for this check, and a loop takes half as long again as one expression.

@@ -63,6 +63,17 @@ def test_each_missing_right_is_named(appendonly: Server, redis_client: redis.Red
         assert word in todo
 
 
+def test_a_right_that_only_saves_time_is_named_and_not_missed(
+    appendonly: Server, redis_client: redis.Redis
+) -> None:
+    acl(redis_client, "-copy")
+    try:
+        seen = checks(appendonly.user_url, status=0)
+    finally:
+        redis_client.acl_load()
+    assert one(seen, "rights of the user (without +copy,") is None
+
+
 def test_skipped_checks_are_reported(appendonly: Server, redis_client: redis.Redis) -> None:
     acl(redis_client, "-info")
     try:

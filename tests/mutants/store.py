@@ -237,6 +237,20 @@ MUTANTS = (
         PROMISES,
     ),
     lua(
+        "a copied record keeps the first one's nonce",
+        "lib/add",
+        "if nonce == '' then return 0 end",
+        "",
+        ("store/test_together.py",),
+    ),
+    lua(
+        "a copied record has the first one's place",
+        "lib/add",
+        "differs[2] = place",
+        "differs[2] = all[2]",
+        ("store/test_together.py",),
+    ),
+    lua(
         "a quota allows one job more",
         "lib/add",
         "if backlog >= quota then",

@@ -18,8 +18,8 @@ from tests.store.test_first_parts import BASE, JOBS, QUEUES, _left, _prepare
 
 _CLOCK = "local clock = call('TIME')"
 _STOPPED = "local clock = { '1800000000', '1234' }"
-#: What is written of each job after all of them are in their lists.
-_RECORD = "call('HSET', key, unpack(fields, 1, fill))"
+#: What follows when a job's record is written, after all jobs are in their lists.
+_WRITTEN = "event('waiting', id, party ~= '' and party)"
 
 SHARED: list[dict[str, Any]] = [
     {},
@@ -37,6 +37,8 @@ OWNERS: list[list[dict[str, Any]]] = [
     [{**JOBS[2], "trace": f"r-{number}"} for number in range(3)],
     [{"organization_id": "one"}, {"organization_id": "two"}, {"organization_id": "one"}],
     [{"user_id": "u"}, {}, {"nonce": "n"}],
+    [{"user_id": "u", "nonce": "n1"}, {"user_id": "v", "nonce": "n2"}, {"user_id": "v"}],
+    [{"key": "k", "role": "admin"}, {"key": "l", "role": "admin"}, {"role": "editor"}],
     [{}, {"organization_id": "one"}, {}],
     [{"organization_id": "one"}, {"organization_id": "one", "family": "q/parent"}, {}],
 ]
@@ -81,6 +83,20 @@ def test_jobs_that_are_added_together_leave_the_same(
                 assert seen[0] == seen[1], (owners, ids)
 
 
+def test_the_records_after_the_first_are_copies_where_that_is_allowed(redis_client: Any) -> None:
+    copies = []
+    for owners in OWNERS:
+        for script in (
+            (scripts.ADD, scripts.ADD_ALIKE) if owners[1:] == owners[:-1] else (scripts.ADD,)
+        ):
+            _prepare(redis_client, [], None)
+            redis_client.config_resetstat()
+            _run(redis_client, script, _jobs("abc", owners), together=True)
+            copies.append(redis_client.info("commandstats").get("cmdstat_copy", {}).get("calls", 0))
+    # Two where each of the three has the fields of the first, one where the second has them, else none.
+    assert copies == [2] * 10 + [0, 1, 1, 0, 0]
+
+
 @pytest.mark.parametrize("organization", [None, "one"])
 @pytest.mark.parametrize("script", [scripts.ADD, scripts.ADD_ALIKE], ids=lambda one: one.name)
 def test_no_record_of_a_bulk_add_that_ended_in_the_middle_is_in_no_list(
@@ -88,8 +104,8 @@ def test_no_record_of_a_bulk_add_that_ended_in_the_middle_is_in_no_list(
 ) -> None:
     jobs = _jobs("abcd", [{"organization_id": organization}] * 4)
     args, text = adds.args((script, jobs)), script.text
-    assert text.count(_RECORD) == 1
-    cut = text.replace(_RECORD, f"{_RECORD}\nif at == 2 then error('cut') end")
+    assert text.count(_WRITTEN) == 1
+    cut = text.replace(_WRITTEN, f"if at == 2 then error('cut') end\n{_WRITTEN}")
     with pytest.raises(redis.exceptions.ResponseError, match="cut"):
         redis_client.eval(cut, 1, BASE, *args)
     records = {key.rpartition(b":")[2] for key in redis_client.keys(f"{BASE}j:*")}

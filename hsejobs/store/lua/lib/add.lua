@@ -81,6 +81,26 @@ local function add_job(o, a, new)
   return '1w'
 end
 
+-- How the record of a new job differs from that of the first job of the call, so that it can be a copy of it, which
+-- takes Redis a third of the time of a new one. Returns how many entries `differs` has; 0 if one of the two lacks a
+-- field of the other.
+local differs = { 'sc' }
+local function compare(o, nonce)
+  local size = 2
+  for i = 1, o == 9 and 0 or 6 do
+    local first, value = ARGV[8 + i], ARGV[o + i - 1]
+    if value ~= first then
+      if value == '' or first == '' then return 0 end
+      differs[size + 1], differs[size + 2], size = OWN[i], value, size + 2
+    end
+  end
+  if nonce ~= ARGV[16] then
+    if nonce == '' then return 0 end
+    differs[size + 1], differs[size + 2], size = 'nx', nonce, size + 2
+  end
+  return size
+end
+
 -- Adds new jobs to the waiting list at once; returns false, and has done nothing, if they need more than that.
 -- `keys`: their records, of which there is none yet; `owners` and `step`: how far the values of two owners and of two
 -- jobs are apart, the first of them at 9 and 15.
@@ -114,15 +134,23 @@ local function add_waiting(keys, owners, step)
     if party ~= '' then redis.call('ZADD', org_index('w', party), unpack(own)) end
     count('ad', party ~= '' and party, #own / 2, ARGV[1])
   end
+  local asked, may_copy = pcall(may, 'COPY', base, base)
   o, a = 9, 15
   for at, key in ipairs(keys) do
-    set_owner(o)
-    local id, nonce, fill = ARGV[a], ARGV[a + 1], owner_fields
-    fields[4] = all[2 * at - 1]
-    if nonce ~= '' then fields[fill + 1], fields[fill + 2], fill = 'nx', nonce, fill + 2 end
+    local party, id, nonce, place = ARGV[o], ARGV[a], ARGV[a + 1], all[2 * at - 1]
     redis.call('SET', base .. K.payload .. id, ARGV[a + 2])
-    redis.call('HSET', key, unpack(fields, 1, fill))
-    event('waiting', id, org)
+    local size = at > 1 and asked and may_copy and compare(o, nonce) or 0
+    if size > 0 and redis.pcall('COPY', keys[1], key) == 1 then
+      differs[2] = place
+      redis.call('HSET', key, unpack(differs, 1, size))
+    else
+      set_owner(o)
+      local fill = owner_fields
+      fields[4] = place
+      if nonce ~= '' then fields[fill + 1], fields[fill + 2], fill = 'nx', nonce, fill + 2 end
+      redis.call('HSET', key, unpack(fields, 1, fill))
+    end
+    event('waiting', id, party ~= '' and party)
     o, a = o + owners, a + step
   end
   return true
