@@ -111,7 +111,8 @@ def make(
     **more: Any,
 ) -> NewJob:
     """Makes one job, as `make_many` does. ``job_id`` None: a new id."""
-    return make_with_data(target, payload, add_options, job_id=job_id, **more)[0]
+    check, complete = _steps(target, add_options, **more)
+    return complete(check(payload, job_id), "" if job_id is not None else new_job_id())
 
 
 def make_with_data(

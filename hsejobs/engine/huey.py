@@ -254,10 +254,11 @@ class JobHuey(Queue, Executing):
             return self.add_new([new])[0]
         if tracing.tracer is not None:
             return self.add_new([new])[0]
-        added = self.runtime.writer.add(self.name, new)
+        runtime = self.runtime
+        added = runtime.writer.add(self.name, new)
         if logs.wants_jobs():
             adding.log_added(self, (new,), (added,))
-        return Job(self.runtime.reader, self.name, added)
+        return Job(runtime.reader, self.name, added)
 
     def add_records(self, new_jobs: Sequence[NewJob]) -> list[Added]:
         """Adds checked jobs, even in immediate mode, and logs each. Raises UnknownTask in a script that

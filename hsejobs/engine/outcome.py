@@ -146,7 +146,7 @@ def build_task(queue: Queue, claim: Claim, job: JobContext) -> Any:
         data = codec.loads(claim.payload)
     except ValueError:
         raise Unrecoverable("the job's payload is missing or is not valid JSON") from None
-    if b"$sealed" in claim.payload:
+    if claim.payload.find(b"$sealed") >= 0:
         try:
             data = sealing.unseal(data, queue.runtime.settings.secret_keys)
         except SealedElsewhere as error:

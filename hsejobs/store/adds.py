@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 from hsejobs.errors import BacklogFull
 from hsejobs.model import STATE_OF_LETTER, State
 from hsejobs.store.new_job import NewJob
 from hsejobs.store.scripts import ADD, ADD_ALIKE, Arg, Script
+from hsejobs.store.words import packed
 
 #: Jobs and payload bytes in one call of a bulk add.
 CHUNK, CHUNK_BYTES = 100, 4_000_000
@@ -41,6 +44,31 @@ def args(call: Call) -> list[Arg]:
         for job in jobs:
             words += job.own()
     return words
+
+
+def line(base: str, job: NewJob) -> bytes:
+    """The encoded command that adds one job to the queue with this base.
+
+    Jobs of one task mostly differ in their id and payload alone: the words before these are encoded once.
+    """
+    own_id, nonce, payload = job.id.encode(), job.nonce.encode(), job.payload
+    return b"%b$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (
+        _beginning(base, job.name, job.rest),
+        len(own_id),
+        own_id,
+        len(nonce),
+        nonce,
+        len(payload),
+        payload,
+    )
+
+
+@lru_cache(maxsize=256)
+def _beginning(base: str, name: str, rest: tuple[Any, ...]) -> bytes:
+    """The encoded command up to the id."""
+    blank = NewJob._make(("", name, b"", *rest, ""))
+    command = packed(("EVALSHA", ADD.sha, 1, base, *args((ADD, [blank]))))[0]
+    return command.removesuffix(b"$0\r\n\r\n" * 3)
 
 
 def calls(jobs: Iterable[NewJob], first: int = CHUNK) -> Iterator[Call]:

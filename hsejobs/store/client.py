@@ -17,14 +17,16 @@ from typing import Any
 
 from hsejobs import forks, pulse
 from hsejobs.errors import RedisUnavailable, UnknownFormat
-from hsejobs.store import formats, keys
+from hsejobs.store import adds, formats, keys
 from hsejobs.store.arrival import arrived
 from hsejobs.store.bulk import BulkAdds, next_reply
 from hsejobs.store.connect import PATIENCE as PATIENCE
 from hsejobs.store.connect import connect
 from hsejobs.store.lane import Lane, open_lane
+from hsejobs.store.new_job import NewJob
+from hsejobs.store.quick import quick
 from hsejobs.store.replies import Reply, classify, code_of, explained
-from hsejobs.store.scripts import Arg, Script
+from hsejobs.store.scripts import ADD, Arg, Script
 from hsejobs.store.split import SplitCalls
 from hsejobs.store.watchful import watchful
 from hsejobs.store.words import packed
@@ -59,6 +61,7 @@ class RedisClient(BulkAdds, SplitCalls):
         prefix: str | None = None,
     ) -> None:
         self.url = url
+        self.cluster = url.startswith(("redis+cluster:", "rediss+cluster:"))
         self.wait_replicas = wait_replicas
         self.probe_after = probe_after
         self._format_key = None if prefix is None else keys.record_format(prefix)
@@ -90,13 +93,12 @@ class RedisClient(BulkAdds, SplitCalls):
         self, script: Script, base: str, args: Sequence[Arg] = (), *, patience: float = PATIENCE
     ) -> Any:
         """Runs a script and returns its reply. Raises RedisUnavailable after ``patience`` seconds."""
-        return self._patiently(
-            patience, lambda: self._once(("EVALSHA", script.sha, 1, base, *args), script)
-        )
+        words = ("EVALSHA", script.sha, 1, base, *args)
+        return self._patiently(patience, self._once, words, script)
 
     def command(self, *words: Arg, patience: float = PATIENCE) -> Any:
         """Sends a plain command, whose first argument is a key, and returns its reply."""
-        return self._patiently(patience, lambda: self._once(words, None))
+        return self._patiently(patience, self._once, words, None)
 
     def add(
         self, script: Script, base: str, args: Sequence[Arg], *, patience: float = PATIENCE
@@ -106,6 +108,21 @@ class RedisClient(BulkAdds, SplitCalls):
         if self.wait_replicas:
             self.check_replicas(base, WAIT_TIMEOUT)
         return reply
+
+    def add_one(self, base: str, job: NewJob) -> Any:
+        """Like ``add`` for one job."""
+        reply = self._patiently(PATIENCE, self._add_once, base, job)
+        if self.wait_replicas:
+            self.check_replicas(base, WAIT_TIMEOUT)
+        return reply
+
+    def _add_once(self, base: str, job: NewJob) -> Any:
+        try:
+            return self._send_line(adds.line(base, job), base).read_response()
+        except Exception as error:
+            if classify(error) is not Reply.UNKNOWN_SCRIPT:
+                raise
+        return self._exchange(("EVAL", ADD.text, 1, base, *adds.args((ADD, [job]))))
 
     def check_replicas(self, base: str, seconds: float) -> None:
         """Waits until replicas confirm this thread's writes to the server of ``base``.
@@ -264,9 +281,9 @@ class RedisClient(BulkAdds, SplitCalls):
         The pool itself counts all connections that it ever made, up to a maximum: a process that
         lost Redis often enough, or had enough threads, could never connect again.
         """
-        kind = pool.connection_class
+        kind = quick(pool.connection_class)
         if self._watch is not None and self._watch[0] == threading.get_ident():
-            kind = watchful(kind, self._watch[1])
+            kind = watchful(pool.connection_class, self._watch[1])
         return kind(**{**pool.connection_kwargs, "socket_timeout": REPLY_TIMEOUT})
 
     def _once(self, words: Sequence[Arg], script: Script | None) -> Any:
@@ -280,8 +297,9 @@ class RedisClient(BulkAdds, SplitCalls):
     def _exchange(self, words: Sequence[Arg]) -> Any:
         return self._send(words).read_response()
 
-    def _patiently(self, patience: float, once: Callable[[], Any]) -> Any:
-        """Calls *once* until it succeeds or ``patience`` ends; retries a failed connection at least once.
+    def _patiently(self, patience: float, once: Callable[..., Any], *given: Any) -> Any:
+        """Calls *once* with what is *given* until it succeeds or ``patience`` ends; retries a failed
+        connection at least once.
 
         While a job runs, its calls wait as long as ``may_wait`` allows.
         """
@@ -293,7 +311,7 @@ class RedisClient(BulkAdds, SplitCalls):
             try:
                 if self._check_at is not None and time.monotonic() >= self._check_at:
                     self._check_format()
-                return once()
+                return once(*given)
             except Exception as error:
                 reply = classify(error)
                 if reply is Reply.REFUSED:

@@ -20,18 +20,14 @@ class SplitCalls:
     retries: any error means that the call may or may not have been executed.
     """
 
-    url: str
+    #: Whether this is a Redis Cluster.
+    cluster: bool
     run: Callable[..., Any]
     _connection: Callable[[Arg], Any]
     _lost: Callable[[Exception], None]
-    _patiently: Callable[[float, Callable[[], Any]], Any]
+    _patiently: Callable[..., Any]
     close: Callable[[], None]
     _local: Any
-
-    @property
-    def cluster(self) -> bool:
-        """Whether this is a Redis Cluster."""
-        return self.url.startswith(("redis+cluster:", "rediss+cluster:"))
 
     def begin(
         self, script: Script, base: str, args: Sequence[Arg], *, then: Sequence[Arg] = ()
@@ -42,7 +38,7 @@ class SplitCalls:
         from what this returns, which is the connection; if ``finish`` fails, it must be disconnected.
         """
         call = ("EVALSHA", script.sha, 1, base, *args)
-        return self._patiently(0, lambda: self._send(call, then))
+        return self._patiently(0, self._send, call, then)
 
     def finish(self, sent: Any) -> Any:
         """Waits for the reply of a call that was begun. Raises as ``begin``."""
@@ -87,6 +83,12 @@ class SplitCalls:
         connection = self._connection(key_of(words) if self.cluster else "")
         line = packed(words) if not then else [b"".join((*packed(words), *packed(then)))]
         connection.send_packed_command(line, check_health=False)
+        return connection
+
+    def _send_line(self, line: bytes, key: Arg) -> Any:
+        """Sends an encoded command to the server of ``key``; returns the connection."""
+        connection = self._connection(key)
+        connection.send_packed_command((line,), check_health=False)
         return connection
 
     def _receive(self, sent: Any) -> Any:

@@ -119,8 +119,7 @@ class JobWriter(Sweeps):
 
         Raises BacklogFull when its organization has as many waiting and delayed jobs as it may have.
         """
-        reply = self.redis.add(scripts.ADD, self._base(queue), (*job.shared(), *job.own()))
-        result = adds.result(queue, job, reply)
+        result = adds.result(queue, job, self.redis.add_one(self._base(queue), job))
         if isinstance(result, BacklogFull):
             raise result
         return result
@@ -130,9 +129,7 @@ class JobWriter(Sweeps):
 
         base = self._base(queue)
         if len(jobs) <= 1:
-            sent = (adds.args((scripts.ADD, [job])) for job in jobs)
-            replies = [self.redis.add(scripts.ADD, base, words) for words in sent]
-            return [adds.result(queue, *pair) for pair in zip(jobs, replies, strict=True)]
+            return [adds.result(queue, job, self.redis.add_one(base, job)) for job in jobs]
         found = self.redis.add_many(
             base,
             adds.calls(jobs, adds.FIRST if len(jobs) > 2 * adds.CHUNK else adds.CHUNK),

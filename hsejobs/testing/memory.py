@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from hsejobs.errors import JobsError
+from hsejobs.store import adds
 from hsejobs.store.claims import KIND_WORDS
 from hsejobs.store.client import PATIENCE, RedisClient
-from hsejobs.store.scripts import Arg, Script
+from hsejobs.store.new_job import NewJob
+from hsejobs.store.scripts import ADD, Arg, Script
 from hsejobs.testing.acting import Acting
 from hsejobs.testing.commands import Commands
 from hsejobs.testing.records import MemoryQueue, raw, text, whole
@@ -61,6 +63,9 @@ class MemoryClient(Working, Running, Acting, RedisClient):
         return act(self.queues[base], shared, items)
 
     add = run
+
+    def add_one(self, base: str, job: NewJob) -> Any:
+        return self.run(ADD, base, adds.args((ADD, [job])))
 
     def add_many(
         self,

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import redis.exceptions as known
 from redis._parsers.base import BaseParser
 
-from hsejobs.store import scripts
+from hsejobs.store import adds, scripts
 from hsejobs.store.client import REPLY_TIMEOUT, RedisClient
+from hsejobs.store.new_job import NewJob
 from tests.simulator.world import EPOCH, NOTHING, Actor, World
 
 if TYPE_CHECKING:
@@ -265,6 +266,9 @@ class SimClient(RedisClient):
     def _exchange(self, words: Sequence[Any]) -> Any:
         watched = self._watcher is not None and self._watcher is self.network.world.current
         return self.network.exchange(words, self._call if watched else None)
+
+    def add_one(self, base: str, job: NewJob) -> Any:
+        return self.add(scripts.ADD, base, adds.args((scripts.ADD, [job])))
 
     def _send(self, words: Sequence[Any], then: Sequence[Any] = ()) -> Any:
         # The wait behind a step is simulated by the worker.

@@ -8,8 +8,10 @@ from typing import Any, TypeVar
 import redis
 
 from hsejobs.model import State
+from hsejobs.store import adds
 from hsejobs.store.client import PATIENCE, RedisClient
-from hsejobs.store.scripts import Arg, Script
+from hsejobs.store.new_job import NewJob
+from hsejobs.store.scripts import ADD, Arg, Script
 from tests.store.transitions import MOVES, Move
 
 T = TypeVar("T", bound=tuple[Script, Any])
@@ -58,6 +60,9 @@ class WatchedClient(RedisClient):
             assert move in MOVES, f"{job!r}: {move} is in no row of the table"
             self.moves.add(move)
         return reply
+
+    def add_one(self, base: str, job: NewJob) -> Any:
+        return self.run(ADD, base, adds.args((ADD, [job])))
 
     # Several scripts in one round trip would be seen as one.
 

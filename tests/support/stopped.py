@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hsejobs.store import adds
 from hsejobs.store.client import PATIENCE, RedisClient
-from hsejobs.store.scripts import Arg, Script
+from hsejobs.store.new_job import NewJob
+from hsejobs.store.scripts import ADD, Arg, Script
 
 _CLOCK = "local clock = call('TIME')"
 
@@ -48,6 +50,9 @@ class StoppedClient(RedisClient):
             args,
             patience=patience,
         )
+
+    def add_one(self, base: str, job: NewJob) -> Any:
+        return self.run(ADD, base, adds.args((ADD, [job])))
 
     def batch(
         self,
