@@ -109,7 +109,7 @@ def _rights(client: RedisClient, settings: Settings, report: Report) -> None:
         fix += f"; not checked: {' '.join(found.untried)}"
     what = "rights of the user"
     if found.slower:
-        what += f" (without {' '.join(found.slower)}, bulk adds take Redis a fifth longer)"
+        what += f" (without {' '.join(found.slower)}, bulk adds take Redis longer)"
     report(not found.missing, what, f"{fix}; docs/redis.md has the full rule")
 
 

@@ -49,6 +49,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "lrange": (NONE, "0", "0"),
     "ltrim": (NONE, "0", "0"),
     "mget": (NONE,),
+    "mset": (NONE, "v", NONE),
     "persist": (NONE,),
     "pexpire": (NONE, "1"),
     "ping": (),
@@ -84,7 +85,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "zscore": (NONE, "v"),
 }
 #: Without these, all works, but slower.
-FASTER = frozenset({"copy"})
+FASTER = frozenset({"copy", "mset"})
 #: Used by one administrative command, which works without it.
 OPTIONAL = frozenset({"bgrewriteaof"})
 #: Also needed on a Cluster. redis-py reads the command table to find the keys in a call.

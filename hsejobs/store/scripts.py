@@ -30,9 +30,9 @@ _HEADER = re.compile(
 _READING = frozenset({"EXISTS", "HMGET", "MGET", "TIME", "ZRANGE", "ZRANGEBYSCORE", "ZSCORE"})
 #: ``soft`` is lib/record's function that treats unreadable keys as absent.
 _CALL = re.compile(r"\b(?:redis\.p?call|soft)\('([A-Z]+)'")
-#: Commands whose rights are not checked before a script writes: it copies only where it may, an announcement
-#: that is refused must not refuse a job, and the time was read before.
-_UNASKED = frozenset({"COPY", "PUBLISH", "TIME"})
+#: Commands whose rights are not checked before a script writes: it copies and sets several keys only where it
+#: may, an announcement that is refused must not refuse a job, and the time was read before.
+_UNASKED = frozenset({"COPY", "MSET", "PUBLISH", "TIME"})
 
 
 @cache

@@ -244,6 +244,13 @@ MUTANTS = (
         ("store/test_together.py",),
     ),
     lua(
+        "an id that comes twice in a call is added twice",
+        "lib/add",
+        "if not (last < id) then seen = {} end",
+        "",
+        ("store/test_together.py",),
+    ),
+    lua(
         "a copied record has the first one's place",
         "lib/add",
         "differs[2] = place",
