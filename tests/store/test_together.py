@@ -83,6 +83,19 @@ def test_jobs_that_are_added_together_leave_the_same(
                 assert seen[0] == seen[1], (owners, ids)
 
 
+@pytest.mark.parametrize("ids", ["aba", "aab", "baa", "bab"])
+def test_an_id_that_comes_twice_in_a_call_is_one_job(redis_client: Any, ids: str) -> None:
+    for together in (True, False):
+        _prepare(redis_client, [], None)
+        _run(redis_client, scripts.ADD_ALIKE, _jobs(ids, [{}] * 3), together=together)
+        assert set(redis_client.zrange(f"{BASE}waiting", 0, -1)) == {b"a", b"b"}
+        # The first one's payload, and what is counted.
+        for one in "ab":
+            assert redis_client.get(f"{BASE}p:{one}") == b'{"a":"%d"}' % ids.index(one)
+        (minute,) = redis_client.keys(f"{BASE}m:*")
+        assert redis_client.hgetall(minute) == {b"ad|m.t": b"2"}
+
+
 def test_the_records_after_the_first_are_copies_where_that_is_allowed(redis_client: Any) -> None:
     copies = []
     for owners in OWNERS:
