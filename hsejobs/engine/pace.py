@@ -6,28 +6,36 @@ from __future__ import annotations
 BUDGET_US = 2_000
 #: The most jobs of one claim, however short they are; and while the worker waits for most replies of
 #: steps that it sent ahead, because Redis is far away.
-MOST, MOST_FAR = 32, 128
+MOST, MOST_FAR = 32, 256
 #: A reply is waited for if that takes longer, in microseconds; to read one that is there takes less.
 WAIT_US = 400
 #: How many replies without a wait one wait outweighs. Above half of the most, Redis is far away.
 _WAIT_COUNTS, _WAIT_MOST = 16, 64
+#: While no recent job took longer, in microseconds, the next ones are expected to take as long as the mean
+#: one: on a busy machine, the longest of many tiny jobs was interrupted. Else as long as the longest one.
+TINY_US = 200
+#: The newest job's share of the mean, so that rare long ones have their part in it; the first jobs have more.
+_SHARE, _SHARE_FADES = 1 / 256, 0.97
 #: Decay per job of the longest run time: an outlier is forgotten after about 40 tiny jobs in a row.
 _FORGET = 0.9
 
 
 class Pace:
-    """Tracks the longest recent run time to choose the batch size: a 5 ms job is claimed alone."""
+    """Tracks the run times of recent jobs to choose the batch size: a 5 ms job is claimed alone."""
 
-    __slots__ = ("_longest", "_waits")
+    __slots__ = ("_longest", "_mean", "_share", "_waits")
 
     def __init__(self) -> None:
-        self._longest = float(BUDGET_US)
+        self._longest, self._mean, self._share = float(BUDGET_US), 0.0, 1.0
         self._waits = 0
 
     def ran(self, run_us: int) -> None:
         """Records the run time of a job, in microseconds."""
         faded = self._longest * _FORGET
         self._longest = run_us if run_us > faded else faded
+        self._mean += (run_us - self._mean) * self._share
+        if self._share > _SHARE:
+            self._share *= _SHARE_FADES
 
     def waited(self, wait_us: float) -> None:
         """Records how long the worker waited for the reply of a step sent ahead, in microseconds."""
@@ -38,7 +46,8 @@ class Pace:
     def batch(self) -> int:
         """How many jobs to claim next, 1 to MOST, or to MOST_FAR while Redis is far away."""
         most = MOST_FAR if self._waits > _WAIT_MOST / 2 else MOST
-        return max(1, min(most, int(BUDGET_US / max(self._longest, 1.0))))
+        each = self._longest if self._longest > TINY_US else self._mean
+        return max(1, min(most, int(BUDGET_US / max(each, 1.0))))
 
     @property
     def slow(self) -> bool:

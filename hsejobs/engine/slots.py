@@ -27,7 +27,7 @@ from typing import Any
 from hsejobs.store.work import Claim, Done
 
 #: Bytes for the claims, and for the finished outcomes, of one batch of up to `pace.MOST_FAR` jobs.
-HELD_SIZE, DONE_SIZE = 98_304, 163_840
+HELD_SIZE, DONE_SIZE = 196_608, 327_680
 #: Characters of a task's name that are kept if the claims need more.
 _NAME_KEPT = 100
 # held count, next to start, running, flags, finished count, held bytes, done bytes, started, deadline,

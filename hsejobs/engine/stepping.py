@@ -24,6 +24,7 @@ from hsejobs.engine.slots import Slot
 from hsejobs.errors import JobsError, RedisUnavailable
 from hsejobs.model import new_job_id
 from hsejobs.store.client import RedisClient
+from hsejobs.store.words import Tail
 from hsejobs.store.work import Claim, Done, WorkerStore
 from hsejobs.watch import logs
 
@@ -175,16 +176,17 @@ class Stepping(Worker):
         waiting, self.waiting = self.waiting, None
         doorbell.wait(self.line.redis, self.line.bell, self.stop_flag, waiting)
 
-    def _send_ahead(self, want: int, token: str) -> None:
-        """Sends a step, whose reply `_land` reads. The slot has its token already."""
+    def _send_ahead(self, want: int, token: str, outcomes: Tail) -> None:
+        """Sends a step with these outcomes, whose reply `_land` reads. The slot has its token already."""
         flight = self.flight = Flight(None, token, self.done)
         self.done = []
         # If that fails, it is as if the reply were lost.
         with contextlib.suppress(JobsError):
-            flight.sent = self.line.begin(flight.done, want, token, self.lease)
+            flight.sent = self.line.begin(outcomes, want, token, self.lease)
 
-    def _land(self, flight: Flight) -> list[Claim]:
-        """Reads the reply of the step that is on its way, and returns the claims.
+    def _land(self, flight: Flight) -> tuple[str, list[Claim]]:
+        """Reads the reply of the step that is on its way; returns the letters of its outcomes, which the
+        caller reports, and the claims.
 
         Without a reply, the next `_step` sends it again, as a step of its own: outcomes and token are
         as if that had been the one that failed.
@@ -202,9 +204,8 @@ class Stepping(Worker):
                 self._unanswered, self._sent = flight.token, 1
             if not isinstance(error, JobsError):
                 raise
-            return []
-        self._report(letters, flight.done)
-        return claims
+            return "", []
+        return letters, claims
 
     def _write_now(self, *, all_back: bool = False) -> None:
         """Writes the outcomes so far. Gives the jobs of the claim ahead back if the last job was slow, or
@@ -213,7 +214,9 @@ class Stepping(Worker):
         if all_back:
             self._release()
         if self.flight is not None and (all_back or self.pace.slow):
-            claims = self._land(self.flight)
+            flight = self.flight
+            letters, claims = self._land(flight)
+            self._report(letters, flight.done)
             # Until then the maintenance thread may do the same, if this process dies.
             self._give_back(claims)
             self.slot.settle()
@@ -237,6 +240,9 @@ class Stepping(Worker):
             self.retry(lambda: self.work.release(pairs))
 
     def _report(self, letters: str, done: list[Done]) -> None:
+        """Logs what became of outcomes; without letters, they were not written."""
+        if not letters:
+            return
         queue = self.queue.name
         if letters.count("c") == len(done):
             logs.completed(queue, done)

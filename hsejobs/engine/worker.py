@@ -105,7 +105,7 @@ class JobWorker(Stepping):
             if not self.slot.load(claims, suspect=self._suspect(claims), ahead=ahead):
                 return
             if ahead:
-                self._send_ahead(want, ahead)
+                self._send_ahead(want, ahead, self.line.encoded(self.done))
             logs.flush()
             self._loaded(claims)
             return
@@ -126,20 +126,25 @@ class JobWorker(Stepping):
         """Reads the reply of the step that is on its way, loads the batch that it claimed, and sends the
         outcomes of the last one. Returns whether there is such a batch: else the outcomes wait.
         """
-        claims = self._land(flight)
-        ahead = self._ahead(claims, want) if claims else ""
-        if not claims or not self.slot.load(
-            claims, suspect=self._suspect(claims), ahead=ahead, keep=True
-        ):
-            return False
-        if not want or self.pace.slow:
-            # By the batching rule, it would not be claimed now.
-            self._release()
-            return False
-        if ahead:
-            self._send_ahead(want, ahead)
-        else:
-            self._step(0)
+        # Before the reply is there, and what can wait after the next step is sent: Redis may be far away.
+        outcomes = self.line.encoded(self.done)
+        letters, claims = self._land(flight)
+        try:
+            ahead = self._ahead(claims, want) if claims else ""
+            if not claims or not self.slot.load(
+                claims, suspect=self._suspect(claims), ahead=ahead, keep=True
+            ):
+                return False
+            if not want or self.pace.slow:
+                # By the batching rule, it would not be claimed now.
+                self._release()
+                return False
+            if ahead:
+                self._send_ahead(want, ahead, outcomes)
+            else:
+                self._step(0)
+        finally:
+            self._report(letters, flight.done)
         logs.flush()
         self._loaded(claims)
         return True

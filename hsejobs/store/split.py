@@ -10,7 +10,7 @@ from typing import Any
 from hsejobs.errors import JobsError
 from hsejobs.store.replies import Reply, classify, explained
 from hsejobs.store.scripts import Arg, Script
-from hsejobs.store.words import key_of, packed
+from hsejobs.store.words import Tail, key_of, packed, packed_with
 
 
 class SplitCalls:
@@ -30,15 +30,22 @@ class SplitCalls:
     _local: Any
 
     def begin(
-        self, script: Script, base: str, args: Sequence[Arg], *, then: Sequence[Arg] = ()
+        self,
+        script: Script,
+        base: str,
+        args: Sequence[Arg],
+        *,
+        last: Tail | None = None,
+        then: Sequence[Arg] = (),
     ) -> Any:
         """Sends a script's call; returns what ``finish`` needs. Raises RedisUnavailable or JobsError.
 
-        ``then``: a command to send in the same packet, whose reply the caller reads after ``finish``
-        from what this returns, which is the connection; if ``finish`` fails, it must be disconnected.
+        ``last``: the rest of the arguments. ``then``: a command to send in the same packet, whose reply the
+        caller reads after ``finish`` from what this returns, which is the connection; if ``finish`` fails, it
+        must be disconnected.
         """
         call = ("EVALSHA", script.sha, 1, base, *args)
-        return self._patiently(0, self._send, call, then)
+        return self._patiently(0, self._send, call, last, then)
 
     def finish(self, sent: Any) -> Any:
         """Waits for the reply of a call that was begun. Raises as ``begin``."""
@@ -79,9 +86,13 @@ class SplitCalls:
             if one[0] is connection:
                 one[1] = time.monotonic()
 
-    def _send(self, words: Sequence[Arg], then: Sequence[Arg] = ()) -> Any:
+    def _send(
+        self, words: Sequence[Arg], last: Tail | None = None, then: Sequence[Arg] = ()
+    ) -> Any:
         connection = self._connection(key_of(words) if self.cluster else "")
-        line = packed(words) if not then else [b"".join((*packed(words), *packed(then)))]
+        line = packed(words) if last is None else packed_with(words, last)
+        if then:
+            line = [b"".join((*line, *packed(then)))]
         connection.send_packed_command(line, check_health=False)
         return connection
 

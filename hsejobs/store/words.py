@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from hsejobs.store.scripts import Arg
 
@@ -16,6 +16,28 @@ def key_of(words: Sequence[Arg]) -> Arg:
     if words[0] == "XREAD":
         return words[-2]
     return words[1] if len(words) > 1 else ""
+
+
+class Tail(NamedTuple):
+    """The last words of a command, encoded before the others are known."""
+
+    words: Sequence[Arg]
+    line: bytes
+
+
+def tail(words: Sequence[Arg]) -> Tail:
+    """Encodes the last words of a command."""
+    return Tail(words, _without_count(packed(words)[0]))
+
+
+def packed_with(words: Sequence[Arg], last: Tail) -> list[bytes]:
+    """Encodes the first words of a command, and adds the others."""
+    count = b"*%d\r\n" % (len(words) + len(last.words))
+    return [b"".join((count, _without_count(packed(words)[0]), last.line))]
+
+
+def _without_count(line: bytes) -> bytes:
+    return line[line.index(b"\r\n") + 2 :]
 
 
 def packed(words: Sequence[Arg]) -> list[bytes]:

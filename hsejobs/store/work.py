@@ -20,6 +20,7 @@ from hsejobs.store import keys, scripts
 from hsejobs.store.claims import Claim, Done, read_claims
 from hsejobs.store.client import RedisClient
 from hsejobs.store.scripts import Arg, Script
+from hsejobs.store.words import Tail, tail
 from hsejobs.store.write import new_nonce
 
 __all__ = ["Claim", "Done", "Swept", "WorkerStore", "short_reason"]
@@ -96,11 +97,14 @@ class WorkerStore:
         reply = self._run(scripts.COMPLETE, _step_args(done, want, token, lease_ms, int(again), ""))
         return _stepped(reply, token)
 
-    def begin(self, done: Sequence[Done], want: int, token: str, lease_ms: int) -> Any:
+    def encoded(self, done: Sequence[Done]) -> Tail:
+        """The outcomes of a step that ``begin`` sends later."""
+        return tail(_outcomes(done))
+
+    def begin(self, done: Tail, want: int, token: str, lease_ms: int) -> Any:
         """Sends a step and returns what ``finish`` needs; this thread makes no other call until then."""
-        return self.redis.begin(
-            scripts.COMPLETE, self.base, _step_args(done, want, token, lease_ms, 0, "")
-        )
+        claim = (want, token, lease_ms, 0, "")
+        return self.redis.begin(scripts.COMPLETE, self.base, claim, last=done)
 
     def begin_and_wait(
         self,
@@ -367,6 +371,10 @@ class WorkerStore:
 
 
 def _step_args(done: Sequence[Done], *claim: Arg) -> list[Arg]:
+    return [*claim, *_outcomes(done)]
+
+
+def _outcomes(done: Sequence[Done]) -> list[Arg]:
     kinds: dict[tuple[str, str, str | None, str | None], int] = {}
     jobs: list[Arg] = []
     for one in done:
@@ -375,7 +383,7 @@ def _step_args(done: Sequence[Done], *claim: Arg) -> list[Arg]:
         if number is None:
             number = kinds[kind] = len(kinds) + 1
         jobs += (one.id, number, one.run_us, one.result)
-    return [*claim, len(kinds), *(word or "" for kind in kinds for word in kind), *jobs]
+    return [len(kinds), *(word or "" for kind in kinds for word in kind), *jobs]
 
 
 def _stepped(reply: Any, token: str) -> tuple[str, list[Claim]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hsejobs.engine.pace import BUDGET_US, MOST, MOST_FAR, WAIT_US, Pace
+from hsejobs.engine.pace import BUDGET_US, MOST, MOST_FAR, TINY_US, WAIT_US, Pace
 
 
 def paced(*runs_us: int) -> Pace:
@@ -42,7 +42,7 @@ def test_one_long_job_is_remembered_for_some_time() -> None:
 
 
 def test_who_waits_for_replies_claims_more_and_no_more_than_the_budget_allows() -> None:
-    pace = paced(*[10] * 500)
+    pace = paced(*[5] * 2_000)
     for _ in range(3):
         assert pace.batch == MOST
         pace.waited(WAIT_US + 1)
@@ -50,7 +50,7 @@ def test_who_waits_for_replies_claims_more_and_no_more_than_the_budget_allows() 
     # One that came in time is no sign that Redis is near: the batch was larger.
     pace.waited(WAIT_US)
     assert pace.batch == MOST_FAR
-    for _ in range(500):
+    for _ in range(5_000):
         pace.ran(50)
     assert pace.batch == BUDGET_US // 50
     pace.ran(BUDGET_US)
@@ -58,7 +58,7 @@ def test_who_waits_for_replies_claims_more_and_no_more_than_the_budget_allows() 
 
 
 def test_a_wait_now_and_then_changes_nothing() -> None:
-    pace = paced(*[10] * 500)
+    pace = paced(*[5] * 2_000)
     for _ in range(20):
         pace.waited(WAIT_US + 1)
         for _ in range(20):
@@ -70,3 +70,26 @@ def test_a_wait_now_and_then_changes_nothing() -> None:
     for _ in range(40):
         pace.waited(0)
     assert pace.batch == MOST
+
+
+def test_an_interruption_of_a_tiny_job_is_not_how_long_the_next_ones_take() -> None:
+    pace = paced(*[8] * 2_000)
+    for _ in range(20):
+        pace.waited(1e6)
+    pace.ran(TINY_US)
+    assert pace.batch > BUDGET_US // 10
+    # But a job that is not tiny is.
+    pace.ran(4 * TINY_US)
+    assert pace.batch == BUDGET_US // (4 * TINY_US)
+
+
+def test_long_jobs_between_many_tiny_ones_have_their_part_in_what_is_expected() -> None:
+    """With one of 5 ms in fifty, twenty jobs take 2 ms."""
+    pace = Pace()
+    for _ in range(20):
+        pace.waited(1e6)
+    claimed = []
+    for number in range(5_000):
+        pace.ran(5_000 if number % 50 == 49 else 5)
+        claimed.append(pace.batch)
+    assert max(claimed[500:]) <= 25

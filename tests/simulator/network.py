@@ -12,6 +12,7 @@ from redis._parsers.base import BaseParser
 from hsejobs.store import adds, scripts
 from hsejobs.store.client import REPLY_TIMEOUT, RedisClient
 from hsejobs.store.new_job import NewJob
+from hsejobs.store.words import Tail
 from tests.simulator.world import EPOCH, NOTHING, Actor, World
 
 if TYPE_CHECKING:
@@ -270,10 +271,12 @@ class SimClient(RedisClient):
     def add_one(self, base: str, job: NewJob) -> Any:
         return self.add(scripts.ADD, base, adds.args((scripts.ADD, [job])))
 
-    def _send(self, words: Sequence[Any], then: Sequence[Any] = ()) -> Any:
+    def _send(
+        self, words: Sequence[Any], last: Tail | None = None, then: Sequence[Any] = ()
+    ) -> Any:
         # The wait behind a step is simulated by the worker.
         self.network.observer.seen["ahead"] += 1
-        return self.network.begin(words)
+        return self.network.begin(words if last is None else (*words, *last.words))
 
     def _receive(self, sent: Any) -> Any:
         try:
