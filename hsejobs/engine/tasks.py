@@ -18,6 +18,7 @@ from huey.exceptions import (
     TaskLockedException,
 )
 
+from hsejobs import forks
 from hsejobs.control import making, options
 from hsejobs.engine import adding, names, payloads, signatures
 from hsejobs.engine.context import EndedJob, JobContext, parent_job, running_job
@@ -253,14 +254,14 @@ class JobTaskWrapper(_Adds, TaskWrapper, Generic[P, R]):
 
         @functools.wraps(func)
         def run(*args: Any, **kwargs: Any) -> Any:
-            job, pid = running_job(), os.getpid()
+            job, process = running_job(), forks.generation
             try:
                 if self.model is not None and args:
                     args = (self.model_of(args[0]), *args[1:])
                 try:
                     result = func(*args, **kwargs)
                 finally:
-                    if job is not None and os.getpid() != pid:
+                    if job is not None and forks.generation != process:
                         _end_child(job)
                 if job is not None and self.periodic and result is not None:
                     # Huey itself discards the result of a periodic task.
