@@ -165,8 +165,7 @@ class QueueTask:
                 raise InvalidPayload("payload", "must be left out: this task takes no payload")
             return payload
         if isinstance(payload, self.model):
-            instance = payload
-            data = payload.model_dump(mode="json", by_alias=True, exclude_unset=True)
+            instance, data = payload, payloads.stored(payload)
         else:
             instance, data = payloads.validate(self.model, payload)
         if self.key_limit is not None:

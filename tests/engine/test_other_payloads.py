@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
-from hsejobs.engine import JobHuey, adding
+from hsejobs.engine import JobHuey, adding, payloads
 from hsejobs.errors import InvalidPayload
 from hsejobs.store.description import TaskInfo
 
@@ -202,3 +202,26 @@ def test_a_producer_with_older_code_goes_by_the_description() -> None:
             target.read(wrong)
         assert caught.value.field == field
     assert adding.target_beside(own, info, "fresh", None).name == "x.fresh"
+
+
+class Own(BaseModel):
+    """A model whose methods are its own: they are asked."""
+
+    day: str
+
+    @classmethod
+    def model_validate(cls, obj: Any, **options: Any) -> Any:
+        return super().model_validate({"day": str(obj["day"]).strip()}, **options)
+
+    def model_dump(self, **options: Any) -> dict[str, Any]:
+        return {**super().model_dump(**options), "checked": True}
+
+
+def test_the_stored_form_is_what_the_model_writes() -> None:
+    order = {"pet": {"kind": "dog", "dog": "3"}, "shipTo": "here"}
+    instance, data = payloads.validate(Order, order)
+    assert data == {"pet": {"kind": "dog", "dog": 3}, "shipTo": "here"}
+    assert data == payloads.stored(instance)
+    assert instance == Order.model_validate(order)
+    instance, data = payloads.validate(Own, {"day": " Monday "})
+    assert (instance.day, data) == ("Monday", {"day": "Monday", "checked": True})

@@ -47,12 +47,9 @@ def parse_address(text: str, field: str) -> Address:
     Accepts exactly one address, not a list. Raises `InvalidPayload` naming
     ``field``; the message never repeats the text.
     """
-    plain = _PLAIN.fullmatch(text)
-    if plain and len(plain[1]) <= MAX_LOCAL_BYTES:
-        try:
-            return Address("", plain[1], ascii_domain(plain[2]))
-        except ValueError:
-            plain = None  # what is wrong is said below
+    plain = plain_address(text)
+    if plain is not None:
+        return plain
     if len(text) > MAX_TEXT_CHARS:
         raise InvalidPayload(field, f"is longer than {MAX_TEXT_CHARS} characters")
     text = check_line(field, text).strip(" ")
@@ -75,6 +72,17 @@ def parse_address(text: str, field: str) -> Address:
     if len(address.spec.encode()) > MAX_ADDRESS_BYTES:
         raise InvalidPayload(field, f"is longer than {MAX_ADDRESS_BYTES} bytes")
     return address
+
+
+def plain_address(text: str) -> Address | None:
+    """Parse an address as most are: short, of ASCII, without a name or a space. None for all others."""
+    found = _PLAIN.fullmatch(text)
+    if found is None or len(found[1]) > MAX_LOCAL_BYTES:
+        return None
+    try:
+        return Address("", found[1], ascii_domain(found[2]))
+    except ValueError:
+        return None
 
 
 def split_addresses(text: str) -> list[str]:

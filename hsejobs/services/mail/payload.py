@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any, NoReturn
 
 from pydantic import (
@@ -45,7 +46,7 @@ MAX_ATTACHMENTS = 20
 # The length comes first: after a custom validator pydantic no longer knows that it is a string.
 Subject = Annotated[str, Field(min_length=1, max_length=MAX_SUBJECT_CHARS), single_line, SUBJECT]
 Filename = Annotated[str, Field(min_length=1, max_length=MAX_FILENAME_CHARS), single_line, FILENAME]
-Body = Annotated[str, checked(lambda text: check_body("", text))]
+Body = Annotated[str, checked(partial(check_body, ""))]
 
 
 class _MailModel(BaseModel):

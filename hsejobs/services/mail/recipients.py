@@ -8,6 +8,7 @@ earlier releases can read.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import (
@@ -24,6 +25,7 @@ from hsejobs.errors import InvalidPayload
 from hsejobs.services.mail.address import (
     MAX_NAME_CHARS,
     parse_address,
+    plain_address,
     split_addresses,
     with_name,
 )
@@ -54,7 +56,7 @@ def checked(check: Callable[[str], object]) -> AfterValidator:
     return AfterValidator(validate)
 
 
-single_line = checked(lambda text: check_line("", text))
+single_line = checked(partial(check_line, ""))
 
 
 class Mailbox(BaseModel):
@@ -94,6 +96,8 @@ def _read(value: Any, alone: tuple[int, ...] = (0,)) -> list[str]:
 
     ``alone``: the location of a string that is not in a list and has one address.
     """
+    if type(value) is str and plain_address(value):
+        return [value]
     listed = isinstance(value, list | tuple)
     given = list(value) if listed else [value]
     if len(given) > MAX_RECIPIENTS:
