@@ -105,6 +105,14 @@ def loads(text: str | bytes) -> Any:
     return value if end == len(text) else _decode(text)
 
 
+def glance(raw: bytes) -> Any:
+    """Decodes JSON of which parts are shown: numbers beyond 64 bits become floats. Raises ValueError."""
+    try:
+        return orjson.loads(raw)
+    except ValueError:
+        return loads(raw)
+
+
 def dumps(value: Any) -> bytes:
     """Encodes a value as compact UTF-8 JSON.
 

@@ -7,6 +7,7 @@ import datetime
 import decimal
 import enum
 import json
+import re
 import uuid
 from collections import OrderedDict, namedtuple
 from typing import Any
@@ -163,3 +164,17 @@ def test_what_json_cannot_hold_is_refused(value: Any) -> None:
     for whole in (value, {"a": value}, {"a": {"b": [value]}, "c": None}):
         with pytest.raises((TypeError, ValueError)):
             codec.dumps(whole)
+
+
+@given(VALUES)
+def test_what_is_shown_is_what_was_written_but_for_numbers_beyond_64_bits(value: Any) -> None:
+    raw = codec.dumps(value)
+    large = any(len(number) > 18 for number in re.findall(rb"[0-9]+", raw))
+    assert large or codec.glance(raw) == codec.loads(raw)
+
+
+def test_a_number_beyond_64_bits_and_a_lone_surrogate_are_shown() -> None:
+    assert codec.glance(b'{"n":18446744073709551616}') == {"n": 2.0**64}
+    assert codec.glance(b'{"t":"\\ud800"}') == {"t": "\ud800"}
+    with pytest.raises(ValueError, match="Expecting"):
+        codec.glance(b"no")

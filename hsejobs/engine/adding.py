@@ -86,8 +86,7 @@ def log_added(
     for new, one in zip(new_jobs, added, strict=True):
         if isinstance(one, Added) and one.created:
             shown = queue.shown_payload(new.payload)
-            status = one.status.value
-            logs.job("added", queue.name, one.id, status, new.organization_id, shown, new.trace)
+            logs.job("added", queue.name, one.id, one.status, new.organization_id, shown, new.trace)
 
 
 def from_task(wrapper: QueueTask, task: Any) -> NewJob:

@@ -394,6 +394,6 @@ class Queue(SharedQueue):
         if self.log_fields is None or not logs.wants_jobs():
             return None
         try:
-            return self.log_fields(codec.loads(payload))
+            return self.log_fields(codec.glance(payload))
         except Exception:  # a log line must not fail a job
             return None
