@@ -20,6 +20,8 @@ if (ends or (#args == 6 and wants)) and (wants or args[1] == '0') and args[4] ==
   local fits = there < 4 and (there < 2 or #redis.call('ZRANGEBYSCORE', delayed, '-inf', now, 'LIMIT', '0', '1') == 0)
   if fits and there == 2 and not ends then return { '', {} } end
   local waits = there % 2 == 1
+  -- Takes Redis a third of the time of `%.0f`, but has 32 bits in some builds.
+  local long = string.format('%d', 9007199254740992) == '9007199254740992' and '%d' or '%.0f'
   -- The job that has ended: what it was charged (lib/costs) is corrected.
   local charged, own, owes, latest, before, learned
   if fits and ends then
@@ -101,11 +103,11 @@ if (ends or (#args == 6 and wants)) and (wants or args[1] == '0') and args[4] ==
         party = string.sub(member, 2)
         line = party == '' and base .. K.unowned or base .. K.org .. K.waiting .. ':' .. party
         local lowest = string.sub(member, 1, 1) * PRIORITY_SPAN
-        ids = redis.call('ZRANGEBYSCORE', line, string.format('%.0f', lowest),
-          string.format('(%.0f', lowest + PRIORITY_SPAN), 'LIMIT', '0', '2')
+        ids = redis.call('ZRANGEBYSCORE', line, string.format(long, lowest),
+          '(' .. string.format(long, lowest + PRIORITY_SPAN), 'LIMIT', '0', '2')
       end
     else
-      ids = redis.call('ZRANGEBYSCORE', waiting, '-inf', string.format('(%.0f', 6 * PRIORITY_SPAN), 'LIMIT', '0', '2')
+      ids = redis.call('ZRANGEBYSCORE', waiting, '-inf', '(' .. string.format(long, 6 * PRIORITY_SPAN), 'LIMIT', '0', '2')
     end
     id = ids and ids[1]
     job = id and redis.pcall('HMGET', base .. K.job .. id,
@@ -121,12 +123,12 @@ if (ends or (#args == 6 and wants)) and (wants or args[1] == '0') and args[4] ==
       local its = string.sub(member, 1, 1)
       local known = redis.call('HMGET', share, 'e:' .. job[1], 'v' .. its)
       local price, lowest = known[1] or '10000', its * PRIORITY_SPAN
-      if charged and job[1] == args[8] then price = string.format('%.0f', learned) end
+      if charged and job[1] == args[8] then price = string.format(long, learned) end
       local start, reached = member_at - lowest, known[2] or '0'
       fits = start % 1 == 0 and string.find(price, '^[1-9]%d*$') and #price < 14 and string.find(reached, '^%d+$') and #reached < 16
         and start >= 0 and start + price < PRIORITY_SPAN - 1
       if fits then
-        place, charge = lowest + start + price, string.format('%s %s %.0f', its, price, start)
+        place, charge = lowest + start + price, its .. ' ' .. price .. ' ' .. string.format(long, start)
         -- The virtual time of its priority advances to there.
         if start > tonumber(reached) then time = start end
         rests = not ids[2] and start + price > tonumber(reached)
@@ -137,7 +139,6 @@ if (ends or (#args == 6 and wants)) and (wants or args[1] == '0') and args[4] ==
   if fits and RIGHTS then
     -- The first write must need no memory.
     redis.call('ZREM', ends and active or waiting, ends and ended or id)
-    local long = string.format('%d', 9007199254740992) == '9007199254740992' and '%d' or '%.0f'
     local minute = math.floor(seconds / 60)
     local counters = base .. K.minute .. minute
     local row, left, taken
@@ -146,12 +147,12 @@ if (ends or (#args == 6 and wants)) and (wants or args[1] == '0') and args[4] ==
       local started = string.format(long, math.floor((seconds * 1000000 + micros - us) / 1000))
       if charged then
         redis.call('HDEL', name, 'ev')
-        redis.call('HSET', share, 'e:' .. args[8], string.format('%.0f', learned))
+        redis.call('HSET', share, 'e:' .. args[8], string.format(long, learned))
         if stands and own ~= member then
-          redis.call('ZADD', turns, string.format('%.0f', stands + owes), own)
+          redis.call('ZADD', turns, string.format(long, stands + owes), own)
         elseif moves then
           local score = priority * PRIORITY_SPAN + math.floor(moves + 0.5)
-          redis.call('ZADD', resting, string.format('%.0f', score), own)
+          redis.call('ZADD', resting, string.format(long, score), own)
         elseif rested then
           redis.call('ZREM', resting, own)
         end
@@ -197,14 +198,14 @@ if (ends or (#args == 6 and wants)) and (wants or args[1] == '0') and args[4] ==
       if ends then redis.call('ZREM', waiting, id) end
       local attempt = string.format('%d', job[2] + 1)
       if several then
-        local score = string.format('%.0f', place)
+        local score = string.format(long, place)
         redis.call('HSET', name, 'st', 'a', 'tk', token, 'am', attempt, 'pt', now, 'ev', charge)
         if rests then redis.call('ZADD', resting, score, member) end
         if ids[2] then redis.call('ZADD', turns, score, member) else redis.call('ZREM', turns, member) end
-        if time then redis.call('HSET', share, 'v' .. string.sub(member, 1, 1), string.format('%.0f', time)) end
+        if time then redis.call('HSET', share, 'v' .. string.sub(member, 1, 1), string.format(long, time)) end
       else
         redis.call('HSET', name, 'st', 'a', 'tk', token, 'am', attempt, 'pt', now)
-        if stands and own == member then redis.call('ZADD', turns, string.format('%.0f', member_at), own) end
+        if stands and own == member then redis.call('ZADD', turns, string.format(long, member_at), own) end
       end
       if line then redis.pcall('ZREM', line, id) end
       redis.call('ZADD', active, lease, id)
