@@ -278,7 +278,7 @@ MUTANTS = (
     engine(
         "a 5 ms job is claimed with others",
         "pace",
-        "int(BUDGET_US / max(self._longest, 1.0))",
+        "int(BUDGET_US / max(each, 1.0))",
         "MOST",
         "engine/test_pace.py",
     ),
