@@ -15,6 +15,7 @@ from hsejobs.store.client import RedisClient
 from hsejobs.store.new_job import NewJob
 from hsejobs.store.work import WorkerStore
 from tests.store.test_first_parts import BASE, JOBS, QUEUES, _left, _prepare
+from tests.support.faults import require_questions
 
 _CLOCK = "local clock = call('TIME')"
 _STOPPED = "local clock = { '1800000000', '1234' }"
@@ -97,6 +98,7 @@ def test_an_id_that_comes_twice_in_a_call_is_one_job(redis_client: Any, ids: str
 
 
 def test_the_records_after_the_first_are_copies_where_that_is_allowed(redis_client: Any) -> None:
+    require_questions(redis_client)
     copies = []
     for owners in OWNERS:
         for script in (
