@@ -46,8 +46,8 @@ def quiet() -> AbstractContextManager[Any]:
     return gate
 
 
-#: Differs between a process and each child that it forks. `os.getpid`, which asks the kernel, takes ten times
-#: as long.
+#: Differs between a process and each child that it forks from Python. `os.getpid`, which asks the kernel and
+#: so notices other forks as well, takes ten times as long.
 generation = 0
 
 Hook = Callable[[], None]

@@ -95,9 +95,9 @@ FINISHED = frozenset({State.COMPLETED, State.FAILED})
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _id_lock = forks.lock()
-#: The process (`forks.generation`), its last millisecond, the counter within it, the millisecond as text, and
-#: what the counters start from.
-_id_state: list[Any] = [-1, 0, 0, "", None]
+#: The process id, its last millisecond, the counter within it, the millisecond as text, and what
+#: the counters start from.
+_id_state: list[Any] = [0, 0, 0, "", None]
 
 
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
@@ -140,14 +140,14 @@ def _next_ids(number: int) -> tuple[str, int]:
     """The nine characters of the time, and the first of as many values of the counter."""
     now = time.time_ns() // 1_000_000
     with _id_lock:
-        process = forks.generation
-        if now > _id_state[1] or process != _id_state[0]:
+        pid = os.getpid()
+        if now > _id_state[1] or pid != _id_state[0]:
             moment = _ALPHABET[now >> 40 & 31] + _eight(now)
-            if process != _id_state[0]:
+            if pid != _id_state[0]:
                 # Not `random` itself, which a program may seed. The kernel is asked once a process:
                 # each time gives the interpreter away to another thread.
                 _id_state[4] = random.Random(os.urandom(16))
-            _id_state[:4] = [process, now, _id_state[4].getrandbits(39), moment]
+            _id_state[:4] = [pid, now, _id_state[4].getrandbits(39), moment]
         else:
             _id_state[2] += 1
         counter: int = _id_state[2]

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from hsejobs.store.client import RedisClient
+
 ROOT = Path(__file__).parent.parent
 CHILDREN = 240
 
@@ -51,3 +53,47 @@ def test_locks_are_made_in_one_place() -> None:
         if made.search(line) and ".mp.Lock()" not in line
     ]
     assert found == []
+
+
+_RAW = """
+import ctypes, os, time
+from types import SimpleNamespace
+from hsejobs import model
+from hsejobs.store.client import RedisClient
+
+client = RedisClient(os.environ["URL"])
+client.command("PING")
+model.new_job_id()
+# In the children, time stands still a little later.
+later = time.time_ns() + 10_000_000_000
+model.time = SimpleNamespace(time_ns=lambda: later)
+children = []
+for number in range(2):
+    pid = ctypes.PyDLL(None).fork()
+    if pid == 0:
+        wrong = sum(client.command("GET", f"hsejobs:k{number}") != str(number).encode() for _ in range(200))
+        os.write(1, f"{model.new_job_id()} {wrong}\\n".encode())
+        os._exit(0)
+    children.append(pid)
+for pid in children:
+    os.waitpid(pid, 0)
+"""
+
+
+def test_a_fork_that_python_is_not_told_of_shares_no_connection_and_no_ids(redis_url: str) -> None:
+    """As that of uWSGI, whose master loads the application and forks in C."""
+    client = RedisClient(redis_url)
+    for number in range(2):
+        client.command("SET", f"hsejobs:k{number}", str(number))
+    done = subprocess.run(
+        [sys.executable, "-c", _RAW],
+        env={**os.environ, "URL": redis_url},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    client.close()
+    (first, wrong), (second, also_wrong) = (line.split() for line in done.stdout.splitlines())
+    assert first != second
+    assert wrong == also_wrong == "0"

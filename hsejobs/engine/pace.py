@@ -16,6 +16,8 @@ _WAIT_COUNTS, _WAIT_MOST = 16, 64
 TINY_US = 200
 #: The newest job's share of the mean, so that rare long ones have their part in it; the first jobs have more.
 _SHARE, _SHARE_FADES = 1 / 256, 0.97
+#: As how long a job counts there at most, in microseconds: one of a minute must not outweigh thousands.
+_COUNTED_US = 20_000
 #: Decay per job of the longest run time: an outlier is forgotten after about 40 tiny jobs in a row.
 _FORGET = 0.9
 
@@ -33,7 +35,7 @@ class Pace:
         """Records the run time of a job, in microseconds."""
         faded = self._longest * _FORGET
         self._longest = run_us if run_us > faded else faded
-        self._mean += (run_us - self._mean) * self._share
+        self._mean += ((run_us if run_us < _COUNTED_US else _COUNTED_US) - self._mean) * self._share
         if self._share > _SHARE:
             self._share *= _SHARE_FADES
 

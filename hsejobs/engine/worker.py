@@ -135,6 +135,10 @@ class JobWorker(Stepping):
                 claims, suspect=self._suspect(claims), ahead=ahead, keep=True
             ):
                 return False
+            if not ahead or self.pace.slow:
+                # What follows waits for Redis, perhaps through an outage.
+                self._report(letters, flight.done)
+                letters = ""
             if not want or self.pace.slow:
                 # By the batching rule, it would not be claimed now.
                 self._release()

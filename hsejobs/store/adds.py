@@ -51,6 +51,8 @@ def line(base: str, job: NewJob) -> bytes:
 
     Jobs of one task mostly differ in their id and payload alone: the words before these are encoded once.
     """
+    if job.trace or job.family or job.extras:
+        return packed(("EVALSHA", ADD.sha, 1, base, *args((ADD, [job]))))[0]
     own_id, nonce, payload = job.id.encode(), job.nonce.encode(), job.payload
     return b"%b$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (
         _beginning(base, job.name, job.rest),

@@ -7,6 +7,7 @@ off, because the caller decides how long to retry.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import threading
 import time
@@ -69,7 +70,7 @@ class RedisClient(BulkAdds, SplitCalls):
         self.unknown_format: UnknownFormat | None = None
         self._watch: tuple[int, Callable[[], None]] | None = None
         self._client: Any = None
-        self._process = -1
+        self._pid = 0
         self._lock = forks.lock()
         self._local = threading.local()
 
@@ -81,11 +82,11 @@ class RedisClient(BulkAdds, SplitCalls):
     @property
     def driver(self) -> Any:
         """redis-py's client of this process."""
-        if self._client is None or self._process != forks.generation:
+        if self._client is None or self._pid != os.getpid():
             # A fork must not interrupt the imports of redis-py's first client.
             with self._lock, forks.quiet():
-                if self._client is None or self._process != forks.generation:
-                    self._client, self._process = connect(self.url), forks.generation
+                if self._client is None or self._pid != os.getpid():
+                    self._client, self._pid = connect(self.url), os.getpid()
         return self._client
 
     def run(
@@ -254,8 +255,9 @@ class RedisClient(BulkAdds, SplitCalls):
     def _connection_to(self, node: Any) -> Any:
         """This thread's connection to a node of a Cluster, or (None) to the single server."""
         local = self._local
-        if getattr(local, "process", -1) != forks.generation:
-            local.process, local.held = forks.generation, {}
+        # Not `forks.generation`: a server such as uWSGI may fork without telling Python.
+        if getattr(local, "pid", 0) != os.getpid():
+            local.pid, local.held = os.getpid(), {}
         name, pool = "", None
         if node is not None:
             name, pool = node.name, self.driver.get_redis_connection(node).connection_pool

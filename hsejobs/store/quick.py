@@ -47,8 +47,6 @@ def quick(kind: type[Any]) -> type[Any]:
                     buffer = parser._buffer
                     reader.feed(buffer, 0, sock.recv_into(buffer))
                     reply = reader.gets()
-                if isinstance(reply, ConnectionError):
-                    raise reply
             except BaseException as error:
                 self.disconnect()
                 if isinstance(error, builtins.TimeoutError):
@@ -57,8 +55,14 @@ def quick(kind: type[Any]) -> type[Any]:
             if reply is NOT_ENOUGH_DATA:
                 # The rest of a long reply, or the end of the connection.
                 return super().read_response()
-            if isinstance(reply, ResponseError):
-                raise reply
+            if isinstance(reply, ConnectionError | ResponseError):
+                try:
+                    if isinstance(reply, ConnectionError):
+                        self.disconnect()
+                    raise reply
+                finally:
+                    # Otherwise the error, its traceback and this frame would be a cycle.
+                    del reply
             return reply
 
     return Quick

@@ -212,7 +212,7 @@ def job(
     level = _LEVEL_OF.get(event, logging.INFO)
     if _sink.stream is None:
         if _logger.isEnabledFor(level):
-            own: dict[str, Any] = {"jobId": job_id, "queue": queue, "status": status}
+            own: dict[str, Any] = {"jobId": job_id, "queue": queue, "status": str(status)}
             own.update({"organizationId": organization_id, "event": event})
             own = {**(fields or {}), **trace_fields(trace), **own}
             _logger.log(level, "%s %s/%s", event, queue, job_id, extra={"fields": own})

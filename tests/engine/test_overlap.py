@@ -256,3 +256,37 @@ def test_a_stopped_drain_runs_nothing_twice(
     consumer("-k", kind, "-w", "2", QUEUE_LEASE_MS="60000")
     wait_for("completed", total)
     assert len(trial.read_text().splitlines()) == total
+
+
+def test_landed_outcomes_are_reported_before_a_call_that_may_wait_for_redis(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only a step that is sent ahead comes first: another one may wait through an outage."""
+    worker = bench.worker
+    seen: list[str] = []
+
+    def noted(name: str) -> None:
+        real = getattr(worker, name)
+
+        def call(*args: Any) -> Any:
+            if name != "_report" or args[0]:
+                seen.append(name)
+            return real(*args)
+
+        monkeypatch.setattr(worker, name, call)
+
+    for name in ("_report", "_step", "_send_ahead", "_release"):
+        noted(name)
+    bench.ahead()
+    bench.until(lambda: not bench.slot.unbegun())
+    seen.clear()
+    worker._turn()
+    assert seen[:2] == ["_send_ahead", "_report"]
+    bench.until(lambda: not bench.slot.unbegun())
+    # After as many jobs as the next batch has, this worker is to be replaced: nothing is claimed ahead.
+    worker.max_tasks = worker.task_count + BATCH
+    seen.clear()
+    worker._turn()
+    assert seen[:2] == ["_report", "_step"]
+    worker.max_tasks = 0
+    bench.finish()

@@ -93,3 +93,21 @@ def test_long_jobs_between_many_tiny_ones_have_their_part_in_what_is_expected() 
         pace.ran(5_000 if number % 50 == 49 else 5)
         claimed.append(pace.batch)
     assert max(claimed[500:]) <= 25
+
+
+def test_one_job_of_a_minute_is_forgotten_like_one_of_20_ms() -> None:
+    """It is not the mean of thousands after it: these would be claimed one by one."""
+    calls = []
+    for long_us in (20_000, 60_000_000):
+        pace = paced(*[10] * 3_000, long_us)
+        for _ in range(20):
+            pace.waited(1e6)
+        count = left = 0
+        while left < 2_000:
+            batch = pace.batch
+            count, left = count + 1, left + batch
+            for _ in range(batch):
+                pace.ran(10)
+        calls.append(count)
+    assert calls[1] <= calls[0] + 80
+    assert calls[1] < 200

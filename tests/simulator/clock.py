@@ -109,7 +109,7 @@ def simulated_time(world: World) -> Iterator[None]:
             replaced.append((module, name, getattr(module, name)))
             setattr(module, name, value)
     kept = list(model._id_state)
-    model._id_state[:] = [-1, 0, 0, "", None]
+    model._id_state[:] = [0, 0, 0, "", None]
     try:
         yield
     finally:

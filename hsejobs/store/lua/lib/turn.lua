@@ -55,7 +55,7 @@ if (ends or (#args == 6 and wants)) and (wants or args[1] == '0') and args[4] ==
     if fits then
       learned = math.max(1, math.floor(before + (args[13] - before) / 8 + 0.5))
       stands = tonumber(redis.call('ZSCORE', turns, own))
-      fits = not stands or stands % 1 == 0
+      fits = not stands or (stands % 1 == 0 and stands < 9e15)
       if not stands then
         -- It has no waiting jobs: it is corrected for when it comes back.
         rested = redis.call('ZSCORE', resting, own)
