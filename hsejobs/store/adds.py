@@ -68,7 +68,7 @@ def line(base: str, job: NewJob) -> bytes:
 @lru_cache(maxsize=256)
 def _beginning(base: str, name: str, rest: tuple[Any, ...]) -> bytes:
     """The encoded command up to the id."""
-    blank = NewJob._make(("", name, b"", *rest, ""))
+    blank = NewJob("", name, b"", *rest)
     command = packed(("EVALSHA", ADD.sha, 1, base, *args((ADD, [blank]))))[0]
     return command.removesuffix(b"$0\r\n\r\n" * 3)
 

@@ -13,6 +13,7 @@ LIFE = ("store/test_life.py",)
 CANCEL = ("store/test_cancel.py",)
 HELD = ("store/test_held.py",)
 FIRST = ("store/test_first_parts.py",)
+TOGETHER = ("store/test_together.py",)
 
 
 def lua(what: str, name: str, old: str, new: str, tests: tuple[str, ...] = ACTS) -> Mutant:
@@ -236,27 +237,9 @@ MUTANTS = (
         "'0'",
         PROMISES,
     ),
-    lua(
-        "a copied record keeps the first one's nonce",
-        "lib/add",
-        "if nonce == '' then return 0 end",
-        "",
-        ("store/test_together.py",),
-    ),
-    lua(
-        "an id that comes twice in a call is added twice",
-        "lib/add",
-        "if not (last < id) then seen = {} end",
-        "",
-        ("store/test_together.py",),
-    ),
-    lua(
-        "a copied record has the first one's place",
-        "lib/add",
-        "differs[2] = place",
-        "differs[2] = all[2]",
-        ("store/test_together.py",),
-    ),
+    lua("a copy keeps a nonce", "lib/add", "if nonce == '' then return 0 end", "", TOGETHER),
+    lua("an id comes twice", "lib/add", "if not (last < id) then seen = {} end", "", TOGETHER),
+    lua("a copy keeps its place", "lib/add", "differs[2] = place", "differs[2] = all[2]", TOGETHER),
     lua(
         "a quota allows one job more",
         "lib/add",
