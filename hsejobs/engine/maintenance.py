@@ -1,14 +1,14 @@
 """The maintenance thread: what a consumer's main thread does while its workers run jobs.
 
-It renews leases, enforces deadlines, releases jobs that wait behind a slow one,
-promotes delayed jobs, adds periodic jobs, and writes the heartbeat. Each is a separate
-duty (see ``duties``): a tick enforces deadlines, renews leases when due, and then
-runs at most one other duty.
+It renews leases, enforces deadlines, releases jobs that wait behind a slow one, promotes delayed jobs, adds
+periodic jobs, and writes the heartbeat. Each is a separate duty (see ``duties``): a tick enforces deadlines,
+renews leases when due, and then runs at most one other duty.
 """
 
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from hsejobs.engine import heartbeat
 from hsejobs.engine import outcome as outcomes
@@ -181,15 +181,15 @@ class Maintenance:
         given and no longer runs. ``dead``: its worker has ended, or the consumer is about to.
         """
         done, unbegun = slot.reclaim(finished=finished, behind=behind)
-        token = slot.recall(behind=behind, dead=dead)
+        tokens = slot.recall(behind=behind, dead=dead)
         lease = self.settings.lease_ms
         if done:
             pairs = [(one.id, one.token) for one in done]
             self.pending.add(lambda: self.work.step(done, 0, "", lease), pairs, lease)
         if unbegun:
             self.release_jobs(unbegun)
-        if token:
-            self.pending.add(lambda: self.work.recall(token, lease, once=not dead), (), lease)
+        for token in tokens:
+            self.pending.add(partial(self.work.recall, token, lease, once=not dead), (), lease)
 
     def release_jobs(self, jobs: list[tuple[str, str]]) -> None:
         """Queues the release of jobs that this consumer will not finish, as (id, token): they keep their

@@ -45,9 +45,14 @@ class Pace:
         self._waits = max(0, min(_WAIT_MOST, self._waits + change))
 
     @property
+    def far(self) -> bool:
+        """Whether the worker waits for most replies of steps that it sent ahead."""
+        return self._waits > _WAIT_MOST / 2
+
+    @property
     def batch(self) -> int:
         """How many jobs to claim next, 1 to MOST, or to MOST_FAR while Redis is far away."""
-        most = MOST_FAR if self._waits > _WAIT_MOST / 2 else MOST
+        most = MOST_FAR if self.far else MOST
         each = self._longest if self._longest > TINY_US else self._mean
         return max(1, min(most, int(BUDGET_US / max(each, 1.0))))
 

@@ -5,55 +5,42 @@ maintenance thread, the consumer's main thread, renews their leases and watches 
 a job turns out slow, it takes back the jobs that were not started and writes the outcomes of those
 that were finished. A lock decides which of the two owns a job.
 
-The slot has room for two batches: the one that the worker runs, and the one before, while its
+The slot has room for three batches: the one that the worker runs, and up to two before it, while their
 outcomes are on their way. The jobs of a claim are not known here before its reply is read, so the slot
-has the claim's token, by which they can be given back: while the batch after is claimed ahead, and
-while the worker waits for a claim.
-
-A worker process may be killed between any two writes here: each leaves memory that can be read, and in
-which no job is missing.
+has the claim's token, by which they can be given back: while up to two batches after are claimed ahead,
+and while the worker waits for a claim.
 """
 
 from __future__ import annotations
 
-import mmap
-import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
+from hsejobs.engine.slot_memory import (
+    AWAITED,
+    BATCHES,
+    DONE,
+    DONE_SIZE,
+    FLAGS_AT,
+    HELD_SIZE,
+    ON_ITS_WAY,
+    RECALLED,
+    ROOM_SIZE,
+    ROOMS_AT,
+    SlotMemory,
+)
 from hsejobs.store.work import Claim, Done
 
-#: Bytes for the claims, and for the finished outcomes, of one batch of up to `pace.MOST_FAR` jobs.
-HELD_SIZE, DONE_SIZE = 196_608, 327_680
 #: Characters of a task's name that are kept if the claims need more.
 _NAME_KEPT = 100
-# held count, next to start, running, flags, finished count, held bytes, done bytes, started, deadline,
-# which half of the memory it has
-_HEAD = struct.Struct("<HHHHHIIddH")
-#: Where the low byte of the flags is: a task may ask for them often, and a look reads this alone.
-_FLAGS_AT = 6
-_Head = tuple[int, int, int, int, int, int, int, float, float, int]
-# The batch before: held count, finished count, held bytes, done bytes, which half of the memory it has.
-_SENT = struct.Struct("<HHIIH")
-_NONE_SENT = (0, 0, 0, 0, 0)
-# The claim without a reply: its state, and its token.
-_AHEAD = struct.Struct("<H64p")
-_SENT_AT, _AHEAD_AT = _HEAD.size, _HEAD.size + _SENT.size
-_BATCHES_AT = _AHEAD_AT + _AHEAD.size
-_BATCH_SIZE = HELD_SIZE + DONE_SIZE
-_DONE = struct.Struct("<HIQ")
 LOST, ABANDONED, CANCELLED = 1, 2, 4
 #: HELD: the worker starts and claims nothing for now. SUSPECT: the job it holds may run only alone.
 #: ALONE: it may.
 HELD, SUSPECT, ALONE = 256, 512, 1024
 #: The flags of the worker, which outlive its jobs.
 _LASTING = ABANDONED | HELD
-#: States of the claim without a reply: it was sent ahead, or the worker waits for it. Recalled: who did
-#: that gives its jobs back, by its token.
-_NO_CLAIM, _ON_ITS_WAY, _RECALLED, _AWAITED = 0, 1, 2, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +55,16 @@ class Running:
     deadline: float
 
 
-class Slot:
+class Slot(SlotMemory):
     """Shared between one worker and the maintenance thread. Both must use the same ``lock``."""
 
     def __init__(self, number: int, lock: Any) -> None:
+        super().__init__()
         self.number = number
         self._lock = lock
-        self._memory = mmap.mmap(-1, _BATCHES_AT + 2 * _BATCH_SIZE)
-        #: Read and write the head, without a frame of Python: each job does both twice.
-        self._head: Callable[[], _Head] = partial(_HEAD.unpack_from, self._memory)
-        self._put: Callable[..., None] = partial(_HEAD.pack_into, self._memory, 0)
+        #: For the worker alone: the jobs of its batch, and the rooms of the batches before, the oldest first.
         self._claims: Sequence[Claim] = ()
+        self._before: list[int] = []
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -90,16 +76,6 @@ class Slot:
             if taken:
                 self._lock.release()
 
-    def _put_ahead(self, state: int, token: str = "") -> None:
-        _AHEAD.pack_into(self._memory, _AHEAD_AT, state, token.encode())
-
-    def _put_sent(self, sent: tuple[int, ...]) -> None:
-        _SENT.pack_into(self._memory, _SENT_AT, *sent)
-
-    def _ahead(self) -> tuple[int, str]:
-        state, token = _AHEAD.unpack_from(self._memory, _AHEAD_AT)
-        return state, token.decode()
-
     # -- the worker's side
 
     def ask(self, token: str) -> None:
@@ -108,21 +84,22 @@ class Slot:
         The claim ends with the next call of ``load``. Without the lock: while the worker waits, only its
         death lets others take the claim.
         """
-        self._put_ahead(_AWAITED, token)
+        self._put_ahead([(AWAITED, token)])
 
     def load(
         self,
         claims: Sequence[Claim],
         *,
         suspect: bool = False,
-        ahead: str = "",
-        keep: bool = False,
+        ahead: Sequence[str] = (),
+        keep: int = 0,
     ) -> bool:
         """Stores newly claimed jobs in place of the previous ones, which must be finished.
 
         ``suspect``: it is one job, which does not begin before it may run alone in the consumer.
-        ``ahead``: the token of the claim after this one, which is about to be sent. ``keep``: the
-        previous jobs' outcomes are still to be written, and stay until the next call.
+        ``ahead``: the tokens of further claims after this one, which are about to be sent. ``keep``: the
+        outcomes of how many of the batches before are still to be written, and stay, the previous one
+        among them; these jobs are then those of the oldest claim ahead. 0: no claim is on its way.
         False if the claim of these jobs was recalled meanwhile: they are not stored.
         """
         text = "\n".join(f"{c.id} {c.token} {c.attempt} {c.name}" for c in claims).encode()
@@ -130,36 +107,51 @@ class Slot:
             short = (f"{c.id} {c.token} {c.attempt} {c.name[:_NAME_KEPT]}" for c in claims)
             text = "\n".join(short).encode()
         with self._lock:
-            held, _, _, flags, count, size, used, started, _, half = self._head()
-            recalled = self._ahead()[0] == _RECALLED
+            held, _, _, flags, count, size, used, started, _, room = self._head()
+            on_their_way = self._ahead()
+            recalled = bool(on_their_way) and on_their_way[0][0] == RECALLED
             if recalled and keep:
-                self._put_ahead(_NO_CLAIM)
+                self._put_ahead(on_their_way[1:])
                 return False
             if recalled:
-                claims, text, suspect, ahead = (), b"", False, ""
-            # Written by now.
-            self._put_sent(_NONE_SENT)
-            other = half ^ 1
-            at = _BATCHES_AT + other * _BATCH_SIZE
-            self._memory[at : at + len(text)] = text
+                claims, text, suspect, ahead = (), b"", False, ()
+            stay = self._before[-(keep - 1) :] if keep > 1 else []
+            for one in self._before:
+                if one not in stay:
+                    # Written by now.
+                    self._put_sent(one)
             if keep:
-                self._put_sent((held, count, size, used, half))
+                self._put_sent(room, held, count, size, used)
+                stay = [*stay, room]
+            other = next(n for n in range(BATCHES) if n != room and n not in stay)
+            self._put_rows(other, text)
             flags = flags & _LASTING | (SUSPECT if suspect else 0)
             self._put(len(claims), 0, 0, flags, 0, len(text), 0, started, 0.0, other)
             # Last: until here, a worker that dies has these jobs by their claim.
-            self._put_ahead(_ON_ITS_WAY if ahead else _NO_CLAIM, ahead)
-        self._claims = claims
+            left = on_their_way[1:] if keep else []
+            self._put_ahead([*left, *((ON_ITS_WAY, token) for token in ahead)])
+        self._claims, self._before = claims, stay
         return not recalled
 
     def settle(self) -> bool:
-        """Records that the claim on its way is no longer the slot's concern.
+        """Records that the oldest claim on its way is no longer the slot's concern.
 
         Returns False if it was recalled: who did that gives its jobs back.
         """
         with self._lock:
-            ours = self._ahead()[0] != _RECALLED
-            self._put_ahead(_NO_CLAIM)
-        return ours
+            on_their_way = self._ahead()
+            self._put_ahead(on_their_way[1:])
+        return not on_their_way or on_their_way[0][0] != RECALLED
+
+    def unanswered(self) -> list[str]:
+        """Records that no claim on its way will have a reply; returns their tokens, the oldest first.
+
+        The worker claims under them again, or gives them up. Who recalled others does that.
+        """
+        with self._lock:
+            tokens = [token for state, token in self._ahead() if state == ON_ITS_WAY]
+            self._put_ahead([(AWAITED, token) for token in tokens])
+        return tokens
 
     def begin(self, now: float) -> Claim | None:
         """Marks the next job as running and returns it.
@@ -167,13 +159,13 @@ class Slot:
         None when none is left, when all were taken back, or when the job must wait.
         """
         with self._lock:
-            held, at, _, flags, done, size, used, _, _, half = self._head()
+            held, at, _, flags, done, size, used, _, _, room = self._head()
             if at >= held or flags & _LASTING or flags & (SUSPECT | ALONE) == SUSPECT:
                 return None
             claim: Claim = self._claims[at]
             deadline = now + claim.timeout / 1000 if claim.timeout else 0.0
             flags &= ~(LOST | CANCELLED)
-            self._put(held, at + 1, 1, flags, done, size, used, now, deadline, half)
+            self._put(held, at + 1, 1, flags, done, size, used, now, deadline, room)
         return claim
 
     def finish(self, done: Done | None) -> bool:
@@ -182,22 +174,22 @@ class Slot:
         False when the maintenance thread has already ended the job (a timeout).
         """
         with self._lock:
-            held, at, _, flags, count, size, used, started, _, half = self._head()
+            held, at, _, flags, count, size, used, started, _, room = self._head()
             if done is not None:
-                length, room = len(done.result), _BATCHES_AT + half * _BATCH_SIZE + HELD_SIZE + used
-                need = _DONE.size + length
+                length, place = len(done.result), ROOMS_AT + room * ROOM_SIZE + HELD_SIZE + used
+                need = DONE.size + length
                 if used + need <= DONE_SIZE:
-                    _DONE.pack_into(self._memory, room, at - 1, length, done.run_us)
-                    self._memory[room + _DONE.size : room + need] = done.result
+                    DONE.pack_into(self._memory, place, at - 1, length, done.run_us)
+                    self._memory[place + DONE.size : place + need] = done.result
                     count, used = count + 1, used + need
-            self._put(held, at, 0, flags & _LASTING, count, size, used, started, 0.0, half)
+            self._put(held, at, 0, flags & _LASTING, count, size, used, started, 0.0, room)
         return not flags & ABANDONED
 
     @property
     def left(self) -> int:
-        """How many held jobs were not started; a claim that is on its way counts as one."""
+        """How many held jobs were not started; each claim that is on its way counts as one."""
         head = self._head()
-        return int(head[0] - head[1]) + (self._ahead()[0] == _ON_ITS_WAY)
+        return int(head[0] - head[1]) + [state for state, _ in self._ahead()].count(ON_ITS_WAY)
 
     @property
     def started(self) -> float:
@@ -248,7 +240,7 @@ class Slot:
     @property
     def cancelled(self) -> bool:
         """Whether the running job is cancelled. Reads without the lock, for a signal handler."""
-        return self._memory[_FLAGS_AT] & CANCELLED != 0
+        return self._memory[FLAGS_AT] & CANCELLED != 0
 
     # -- the maintenance thread's side
 
@@ -296,39 +288,42 @@ class Slot:
         knows, and that must be written before its outcome.
         """
         with self._locked():
-            held, at, running, flags, count, size, used, started, deadline, half = self._head()
-            rows = self._rows(half, size)
+            held, at, running, flags, count, size, used, started, deadline, room = self._head()
+            rows = self._rows(room, size)
             current = rows[at - 1][:2] if running else None
             if behind is not None and current != [behind.id, behind.token]:
                 return [], []
             unbegun = [(row[0], row[1]) for row in rows[at:held]]
             done: list[Done] = []
             if finished:
-                done = self._sent()[1] + self._outcomes(half, count, rows)
+                done = self._sent()[1] + self._outcomes(room, count, rows)
                 count = used = 0
-                sent_held, _, sent_size, _, sent_half = _SENT.unpack_from(self._memory, _SENT_AT)
-                self._put_sent((sent_held, 0, sent_size, 0, sent_half))
-            self._put(at, at, running, flags, count, size, used, started, deadline, half)
+                for one in range(BATCHES):
+                    sent, _, its_size, _ = self._get_sent(one)
+                    self._put_sent(one, sent, 0, its_size)
+            self._put(at, at, running, flags, count, size, used, started, deadline, room)
             return done, unbegun
 
-    def recall(self, *, behind: Running | None = None, dead: bool = False) -> str:
-        """Takes over the claim that is on its way; returns its token, or ``""`` if there is none.
+    def recall(self, *, behind: Running | None = None, dead: bool = False) -> list[str]:
+        """Takes over the claims that are on their way; returns their tokens.
 
-        The caller has to give back the jobs that it claims or has claimed; the worker ignores them.
-        ``behind``: as for ``reclaim``. ``dead``: the worker has ended, so that it takes over one that the
+        The caller has to give back the jobs that they claim or have claimed; the worker ignores them.
+        ``behind``: as for ``reclaim``. ``dead``: the worker has ended, so that it takes over those that the
         worker waits for, too.
         """
         with self._locked():
             head = self._head()
-            state, token = self._ahead()
-            if state != _ON_ITS_WAY and not (dead and state == _AWAITED):
-                return ""
-            if behind is not None:
+            ahead = self._ahead()
+            taken = [
+                one[1] for one in ahead if one[0] == ON_ITS_WAY or (dead and one[0] == AWAITED)
+            ]
+            if taken and behind is not None:
                 current = self._rows(head[9], head[5])[head[1] - 1][:2] if head[2] else None
                 if current != [behind.id, behind.token]:
-                    return ""
-            self._put_ahead(_RECALLED, token)
-            return token
+                    return []
+            if taken:
+                self._put_ahead([(RECALLED if t in taken else state, t) for state, t in ahead])
+            return taken
 
     def abandon(self) -> None:
         """Marks the running job as ended by the maintenance thread: the worker's outcome is too late."""
@@ -345,8 +340,8 @@ class Slot:
     @property
     def empty(self) -> bool:
         """Whether the worker holds no job, claims none ahead, and all outcomes of the last are written."""
-        sent: int = _SENT.unpack_from(self._memory, _SENT_AT)[0]
-        return not self._head()[0] and not sent and self._ahead()[0] in (_NO_CLAIM, _AWAITED)
+        sent = any(self._get_sent(room)[0] for room in range(BATCHES))
+        return not self._head()[0] and not sent and all(one[0] == AWAITED for one in self._ahead())
 
     def mark_lost(self, job_id: str, token: str) -> bool:
         """Marks the lease of the running job as lost, if it is this one: a renewal was refused.
@@ -372,24 +367,3 @@ class Slot:
             head = self._head()
             flags = head[3] | flag if on else head[3] & ~flag
             self._put(*head[:3], flags, *head[4:])
-
-    def _rows(self, half: int, size: int) -> list[list[str]]:
-        """The jobs of a batch: id, token, attempt and name of each."""
-        at = _BATCHES_AT + half * _BATCH_SIZE
-        text = self._memory[at : at + size].decode()
-        return [row.split(" ", 3) for row in text.split("\n")] if text else []
-
-    def _outcomes(self, half: int, count: int, rows: list[list[str]]) -> list[Done]:
-        found, at = [], _BATCHES_AT + half * _BATCH_SIZE + HELD_SIZE
-        for _ in range(count):
-            index, size, run_us = _DONE.unpack_from(self._memory, at)
-            at += _DONE.size
-            found.append(Done(rows[index][0], rows[index][1], run_us, self._memory[at : at + size]))
-            at += size
-        return found
-
-    def _sent(self) -> tuple[list[list[str]], list[Done]]:
-        """The jobs of the batch before whose outcomes are on their way, and those outcomes."""
-        held, count, size, _, half = _SENT.unpack_from(self._memory, _SENT_AT)
-        rows = self._rows(half, size)
-        return rows[:held], self._outcomes(half, count, rows)

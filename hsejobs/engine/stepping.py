@@ -1,8 +1,9 @@
 """How a worker writes outcomes and claims jobs: both in one call of Redis, a step.
 
 A worker usually waits for a step. While it claims several jobs at a time, it sends a step before it
-runs a batch and reads the reply afterwards: the outcomes of the batch before and the claim of the
-batch after are on their way meanwhile. See "Two batches at a time" in ``docs/engine.md``.
+runs a batch and reads the reply afterwards: the outcomes of the batch before and the claim of a
+batch after are on their way meanwhile, and those of two steps if it would wait for most replies. See
+"Batches ahead" in ``docs/engine.md``.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from huey.consumer import Worker
@@ -67,12 +69,14 @@ class Stepping(Worker):
         self.fast = False
         #: Whether the maintenance thread knows to look at the slots often: each claim since had several jobs.
         self.watched = False
-        #: The step that is on its way while jobs run.
-        self.flight: Flight | None = None
+        #: The steps that are on their way while jobs run, the oldest first.
+        self.flights: list[Flight] = []
         self._calls = 0
         #: The token of a claim without a reply, and how often it was sent: Redis may have executed it,
         #: or may still receive it.
         self._unanswered, self._sent = "", 0
+        #: The tokens of claims that came behind that one, and are to be given up.
+        self._behind: list[str] = []
         #: How many steps in a row wrote outcomes and claimed nothing.
         self.calm = 0
         #: The connection on which the wait at the doorbell was sent with the last step.
@@ -103,10 +107,14 @@ class Stepping(Worker):
 
         While another step is on its way, ``want`` must be 0.
         """
+        while self._behind:
+            # Until then the maintenance thread may do the same, if this process dies.
+            self.retry(partial(self.work.recall, self._behind[0], self.lease))
+            del self._behind[0]
         token = self._unanswered or self._new_token()
         if want or self._unanswered:
             self.slot.ask(token)
-        store = self.line if self.flight is None else self.work
+        store = self.work if self.flights else self.line
         claims: list[Claim] = []
         done, tries = self.done, 0
         while True:
@@ -178,20 +186,27 @@ class Stepping(Worker):
 
     def _send_ahead(self, want: int, token: str, outcomes: Tail) -> None:
         """Sends a step with these outcomes, whose reply `_land` reads. The slot has its token already."""
-        flight = self.flight = Flight(None, token, self.done)
+        before = self.flights[-1] if self.flights else None
+        flight = Flight(None, token, self.done)
+        self.flights.append(flight)
         self.done = []
+        if before is not None and before.sent is None:
+            # All that is behind a step that could not be sent is sent again with it.
+            return
         # If that fails, it is as if the reply were lost.
         with contextlib.suppress(JobsError):
-            flight.sent = self.line.begin(outcomes, want, token, self.lease)
+            behind = before and before.sent
+            flight.sent = self.line.begin(outcomes, want, token, self.lease, behind=behind)
 
-    def _land(self, flight: Flight) -> tuple[str, list[Claim]]:
-        """Reads the reply of the step that is on its way; returns the letters of its outcomes, which the
-        caller reports, and the claims.
+    def _land(self) -> tuple[Flight, str, list[Claim]]:
+        """Reads the reply of the oldest step that is on its way; returns it, the letters of its outcomes,
+        which the caller reports, and the claims.
 
         Without a reply, the next `_step` sends it again, as a step of its own: outcomes and token are
-        as if that had been the one that failed.
+        as if that had been the one that failed. So are the outcomes of the steps behind it, whose claims
+        are given up.
         """
-        self.flight = None
+        flight = self.flights.pop(0)
         try:
             if flight.sent is None:
                 raise RedisUnavailable("the step could not be sent")
@@ -199,27 +214,39 @@ class Stepping(Worker):
             letters, claims = self.line.finish(flight.sent, flight.token)
             self.pace.waited((time.perf_counter_ns() - began) / 1000)
         except Exception as error:
-            self.done = flight.done + self.done
-            if self.slot.settle():
-                self._unanswered, self._sent = flight.token, 1
+            if self.flights:
+                # Their replies would be read as those of later calls.
+                self.line.redis.close()
+            lost, self.flights = [flight, *self.flights], []
+            self.done = [one for each in lost for one in each.done] + self.done
+            ours = self.slot.unanswered()
+            if ours:
+                self._unanswered, self._sent, self._behind = ours[0], 1, ours[1:]
             if not isinstance(error, JobsError):
                 raise
-            return "", []
-        return letters, claims
+            return flight, "", []
+        if not claims:
+            self.slot.settle()
+        return flight, letters, claims
+
+    def _land_all(self) -> None:
+        """Reads the replies of all steps that are on their way, and gives back what they claimed."""
+        while self.flights:
+            flight, letters, claims = self._land()
+            self._report(letters, flight.done)
+            if claims:
+                # Until then the maintenance thread may do the same, if this process dies.
+                self._give_back(claims)
+                self.slot.settle()
 
     def _write_now(self, *, all_back: bool = False) -> None:
-        """Writes the outcomes so far. Gives the jobs of the claim ahead back if the last job was slow, or
+        """Writes the outcomes so far. Gives the jobs of claims ahead back if the last job was slow, or
         ``all_back``: then the jobs that were not started too.
         """
         if all_back:
             self._release()
-        if self.flight is not None and (all_back or self.pace.slow):
-            flight = self.flight
-            letters, claims = self._land(flight)
-            self._report(letters, flight.done)
-            # Until then the maintenance thread may do the same, if this process dies.
-            self._give_back(claims)
-            self.slot.settle()
+        if all_back or self.pace.slow:
+            self._land_all()
         self._give_back(self._step(0))
 
     def shutdown_batch(self) -> None:

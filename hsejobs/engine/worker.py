@@ -16,10 +16,12 @@ from hsejobs.engine.memory import MemoryLimit
 from hsejobs.engine.outcome import Outcome
 from hsejobs.engine.pace import BUDGET_US, Pace
 from hsejobs.engine.ports import WorkerHost
+from hsejobs.engine.slot_memory import AHEAD
 from hsejobs.engine.slots import Slot
-from hsejobs.engine.stepping import Flight, Stepping
+from hsejobs.engine.stepping import Stepping
 from hsejobs.error_groups import normalized
 from hsejobs.errors import JobsError
+from hsejobs.store.words import Tail
 from hsejobs.store.work import Claim, Done, WorkerStore, short_reason
 from hsejobs.watch import logs
 
@@ -80,7 +82,7 @@ class JobWorker(Stepping):
         if held or stopping:
             self._release()
         want = 0 if held or stopping or self.stop_flag.is_set() else self.pace.batch
-        if self.flight is not None and self._land_batch(self.flight, want):
+        if self.flights and self._land_batch(want):
             return
         if not want and not self.done and not self._unanswered:
             self._release()
@@ -101,11 +103,10 @@ class JobWorker(Stepping):
                 # Jobs wait behind the first one, which may turn out slow.
                 self.consumer.wake_maintenance()
             self.watched = several
-            ahead = self._ahead(claims, want) if len(claims) == want else ""
+            ahead = self._ahead(claims, want) if len(claims) == want else []
             if not self.slot.load(claims, suspect=self._suspect(claims), ahead=ahead):
                 return
-            if ahead:
-                self._send_ahead(want, ahead, self.line.encoded(self.done))
+            self._send_all_ahead(want, ahead, self.line.encoded(self.done))
             logs.flush()
             self._loaded(claims)
             return
@@ -122,46 +123,64 @@ class JobWorker(Stepping):
                     # Another consumer may claim what the doorbell announced.
                     self.retry(self.work.ring)
 
-    def _land_batch(self, flight: Flight, want: int) -> bool:
-        """Reads the reply of the step that is on its way, loads the batch that it claimed, and sends the
-        outcomes of the last one. Returns whether there is such a batch: else the outcomes wait.
+    def _land_batch(self, want: int) -> bool:
+        """Reads the replies of the steps that are on their way up to the first that claimed a batch, loads
+        it, and sends the outcomes of the last one. Returns whether there is such a batch: else the
+        outcomes wait, and nothing is on its way any more.
         """
         # Before the reply is there, and what can wait after the next step is sent: Redis may be far away.
         outcomes = self.line.encoded(self.done)
-        letters, claims = self._land(flight)
-        try:
-            ahead = self._ahead(claims, want) if claims else ""
-            if not claims or not self.slot.load(
-                claims, suspect=self._suspect(claims), ahead=ahead, keep=True
-            ):
-                return False
-            if not ahead or self.pace.slow:
-                # What follows waits for Redis, perhaps through an outage.
+        while self.flights:
+            flight, letters, claims = self._land()
+            try:
+                if not claims:
+                    continue
+                ahead = self._ahead(claims, want)
+                keep = 1 + sum(bool(one.done) for one in self.flights)
+                if not self.slot.load(
+                    claims, suspect=self._suspect(claims), ahead=ahead, keep=keep
+                ):
+                    break
+                if not ahead or self.pace.slow:
+                    # What follows waits for Redis, perhaps through an outage.
+                    self._report(letters, flight.done)
+                    letters = ""
+                if not want or self.pace.slow:
+                    # By the batching rule, it would not be claimed now.
+                    self._release()
+                    break
+                if claims[0].stalls:
+                    # It may end its worker again: nothing waits behind it.
+                    self._land_all()
+                if ahead:
+                    self._send_all_ahead(want, ahead, outcomes)
+                else:
+                    self._give_back(self._step(0))
+            finally:
                 self._report(letters, flight.done)
-                letters = ""
-            if not want or self.pace.slow:
-                # By the batching rule, it would not be claimed now.
-                self._release()
-                return False
-            if ahead:
-                self._send_ahead(want, ahead, outcomes)
-            else:
-                self._step(0)
-        finally:
-            self._report(letters, flight.done)
-        logs.flush()
-        self._loaded(claims)
-        return True
+            logs.flush()
+            self._loaded(claims)
+            return True
+        self._land_all()
+        return False
 
-    def _ahead(self, claims: list[Claim], want: int) -> str:
-        """The token of the claim to send before these jobs run; ``""`` if they are to run first: if their
+    def _ahead(self, claims: list[Claim], want: int) -> list[str]:
+        """The tokens of the claims to send before these jobs run; none if they are to run first: if their
         worker has died under one of them before, it may do so again.
+
+        There is one claim on its way, or two if the worker would wait for most replies.
         """
         if want <= 1 or self.progress_logs or claims[0].stalls:
-            return ""
+            return []
         if self.max_tasks and self.task_count + len(claims) >= self.max_tasks:
-            return ""
-        return self._new_token()
+            return []
+        most = AHEAD if self.pace.far or self.flights else 1
+        return [self._new_token() for _ in range(most - len(self.flights))]
+
+    def _send_all_ahead(self, want: int, ahead: list[str], outcomes: Tail) -> None:
+        for token in ahead:
+            self._send_ahead(want, token, outcomes)
+            outcomes = self.line.encoded(self.done)
 
     def _suspect(self, claims: list[Claim]) -> bool:
         # A job of an unknown task is sent back: it runs no code that could end this process.

@@ -16,8 +16,9 @@ from hsejobs.store.words import Tail, key_of, packed, packed_with
 class SplitCalls:
     """The part of ``RedisClient`` that sends a call and reads its reply separately.
 
-    Between ``begin`` and ``finish``, the thread must make no other call with this client. Neither
-    retries: any error means that the call may or may not have been executed.
+    Between ``begin`` and ``finish``, the thread must make no other call with this client, but it may begin
+    further ones ``behind`` the first, and finishes them in this order. Nothing here retries: any error
+    means that the call may or may not have been executed.
     """
 
     #: Whether this is a Redis Cluster.
@@ -37,20 +38,27 @@ class SplitCalls:
         *,
         last: Tail | None = None,
         then: Sequence[Arg] = (),
+        behind: Any = None,
     ) -> Any:
         """Sends a script's call; returns what ``finish`` needs. Raises RedisUnavailable or JobsError.
 
         ``last``: the rest of the arguments. ``then``: a command to send in the same packet, whose reply the
         caller reads after ``finish`` from what this returns, which is the connection; if ``finish`` fails, it
-        must be disconnected.
+        must be disconnected. ``behind``: the connection of a call that is not finished yet.
         """
         call = ("EVALSHA", script.sha, 1, base, *args)
+        if behind is not None:
+            # As it is: a look whether it still works would take that call's reply for its own.
+            return self._once_only(self._send, call, last, then, behind)
         return self._patiently(0, self._send, call, last, then)
 
     def finish(self, sent: Any) -> Any:
         """Waits for the reply of a call that was begun. Raises as ``begin``."""
+        return self._once_only(self._receive, sent)
+
+    def _once_only(self, act: Callable[..., Any], *given: Any) -> Any:
         try:
-            return self._receive(sent)
+            return act(*given)
         except Exception as error:
             reply = classify(error)
             if reply is not Reply.FAULT:
@@ -87,9 +95,15 @@ class SplitCalls:
                 one[1] = time.monotonic()
 
     def _send(
-        self, words: Sequence[Arg], last: Tail | None = None, then: Sequence[Arg] = ()
+        self,
+        words: Sequence[Arg],
+        last: Tail | None = None,
+        then: Sequence[Arg] = (),
+        behind: Any = None,
     ) -> Any:
-        connection = self._connection(key_of(words) if self.cluster else "")
+        connection = behind
+        if connection is None:
+            connection = self._connection(key_of(words) if self.cluster else "")
         line = packed(words) if last is None else packed_with(words, last)
         if then:
             line = [b"".join((*line, *packed(then)))]

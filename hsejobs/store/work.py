@@ -32,8 +32,6 @@ SWEEP_LIMIT = 500
 RENEWED_WITHIN = 2.0
 #: In place of how often a claim was sent before, if it is given up: more than any worker sends one.
 _RECALLED = 1_000_000
-
-
 #: Bytes of a reason in a record: with a time in ms before it, the record stays compact.
 REASON_BYTES = 50
 
@@ -101,10 +99,12 @@ class WorkerStore:
         """The outcomes of a step that ``begin`` sends later."""
         return tail(_outcomes(done))
 
-    def begin(self, done: Tail, want: int, token: str, lease_ms: int) -> Any:
-        """Sends a step and returns what ``finish`` needs; this thread makes no other call until then."""
+    def begin(self, done: Tail, want: int, token: str, lease_ms: int, *, behind: Any = None) -> Any:
+        """Sends a step and returns what ``finish`` needs; this thread makes no other call until then,
+        unless it is a step that is sent ``behind`` that one.
+        """
         claim = (want, token, lease_ms, 0, "")
-        return self.redis.begin(scripts.COMPLETE, self.base, claim, last=done)
+        return self.redis.begin(scripts.COMPLETE, self.base, claim, last=done, behind=behind)
 
     def begin_and_wait(
         self,

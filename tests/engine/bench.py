@@ -17,19 +17,27 @@ from tests.engine import jobs
 from tests.engine.conftest import counts
 from tests.engine.test_queue import Host
 
-BATCH, TOTAL = 5, 23
+BATCH, TOTAL = 5, 43
 
 
 class Steady(Pace):
     """Always the same batch, however slow the machine is."""
 
-    batch, slow = BATCH, False
+    batch, slow, far = BATCH, False, False
+
+
+class Far(Steady):
+    """Two claims ahead."""
+
+    far = True
 
 
 class Bench:
     """A worker and a maintenance thread, both in the test's own thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, pace: type[Pace] = Steady) -> None:
+        self.pace = pace
+        self.ended = self.claimed = 0
         self.host = Host(jobs.huey)
         self.maintenance = Maintenance(self.host)
         self.worker = self.employ()
@@ -43,7 +51,7 @@ class Bench:
         self.host.slot = Slot(1, forks.lock())
         self.worker = JobWorker(self.host, self.host.slot)
         self.worker.initialize()
-        self.worker.pace = Steady()
+        self.worker.pace = self.pace()
         self.worker._wait = lambda: None  # type: ignore[method-assign]
         return self.worker
 
@@ -55,9 +63,13 @@ class Bench:
             self.worker.loop()
 
     def ahead(self) -> None:
-        """Until it has finished a batch, is about to run one, and has a claim on its way behind it."""
-        self.until(lambda: self.worker.flight is not None and bool(self.worker.flight.done))
-        assert self.slot.left == BATCH + 1
+        """Until it has finished batches, is about to run one, and has as many steps with outcomes and claims
+        on their way as it may. `ended` jobs have ended then, and `claimed` are active.
+        """
+        steps = 2 if self.worker.pace.far else 1
+        self.until(lambda: [bool(one.done) for one in self.worker.flights] == [True] * steps)
+        assert self.slot.left == BATCH + steps
+        self.ended, self.claimed = self.worker.task_count, BATCH * (1 + steps)
 
     def bury(self) -> None:
         """Does what the consumer does for a worker process that has died without a running job."""
@@ -72,10 +84,10 @@ class Bench:
         self.until(lambda: counts()["completed"] == TOTAL)
 
 
-def benched(trial: Path) -> Iterator[Bench]:
+def benched(trial: Path, pace: type[Pace] = Steady) -> Iterator[Bench]:
     """A bench with jobs, each of which must have run once, and never have stalled, at the end."""
     made = jobs.echo.add_many([{"n": n} for n in range(TOTAL)])
-    yield Bench()
+    yield Bench(pace)
     assert [job.refresh().stalls for job in made] == [0] * TOTAL
     assert [job.refresh().attempts_made for job in made] == [1] * TOTAL
     ran = Counter(line.split()[0] for line in trial.read_text().splitlines())

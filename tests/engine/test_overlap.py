@@ -1,4 +1,4 @@
-"""Two batches at a time: what is on its way while jobs run is never lost, and never run twice.
+"""Batches ahead: what is on its way while jobs run is never lost, and never run twice.
 
 The kind: a claim that only Redis and a socket know of. Each test stops the worker with a batch in its
 hands and the next one on its way, and then breaks something.
@@ -19,10 +19,11 @@ import redis
 
 from hsejobs.engine.pace import Pace
 from hsejobs.engine.runtime import reset_runtime, runtime
+from hsejobs.errors import JobsError
 from hsejobs.store import scripts
 from hsejobs.store.work import Claim, WorkerStore
 from tests.engine import jobs
-from tests.engine.bench import BATCH, TOTAL, Bench, benched
+from tests.engine.bench import BATCH, TOTAL, Bench, Far, Steady, benched
 from tests.engine.conftest import Consumer, counts, wait_for
 from tests.support import wait_until
 from tests.support.proxy import FlakyProxy
@@ -32,24 +33,24 @@ class Single(Pace):
     batch = 1
 
 
-@pytest.fixture
-def bench(trial: Path) -> Iterator[Bench]:
-    yield from benched(trial)
+@pytest.fixture(params=[Steady, Far])
+def bench(trial: Path, request: pytest.FixtureRequest) -> Iterator[Bench]:
+    yield from benched(trial, request.param)
 
 
 def test_claim_and_outcomes_are_on_their_way_while_jobs_run(bench: Bench) -> None:
     bench.ahead()
-    wait_for("completed", BATCH)
-    assert counts()["active"] == 2 * BATCH
+    wait_for("completed", bench.ended)
+    assert counts()["active"] == bench.claimed
     bench.finish()
-    assert bench.worker.flight is None
+    assert not bench.worker.flights
 
 
 def test_jobs_claimed_one_at_a_time_are_not_claimed_ahead(bench: Bench) -> None:
     bench.worker.pace = Single()
     while counts()["completed"] < TOTAL:
         bench.worker.loop()
-        assert bench.worker.flight is None
+        assert not bench.worker.flights
         assert counts()["active"] <= 1
 
 
@@ -61,7 +62,7 @@ def test_jobs_that_come_one_by_one_cost_no_call_more(
     for n in range(3):
         jobs.echo.add({"n": n})
         bench.until(lambda n=n: counts()["active"] == 1)  # type: ignore[misc]
-        assert bench.worker.flight is None
+        assert not bench.worker.flights
         before = redis_client.info("commandstats")["cmdstat_evalsha"]["calls"]
         bench.worker.loop()
         bench.worker._step(0)
@@ -69,18 +70,19 @@ def test_jobs_that_come_one_by_one_cost_no_call_more(
         assert after - before == 1
 
 
-def test_nothing_is_claimed_behind_a_job_that_stalled(trial: Path) -> None:
+@pytest.mark.parametrize("pace", [Steady, Far])
+def test_nothing_is_claimed_behind_a_job_that_stalled(trial: Path, pace: type[Pace]) -> None:
     """It may end its worker again, and would make others stall that only waited there."""
     work = WorkerStore(runtime().redis, runtime().prefix, "trial")
     made = jobs.echo.add_many([{"n": n} for n in range(TOTAL)])
     claims = work.step([], TOTAL, "dead", 9_000)[1]
     work.stall([(claims[12].id, "dead")], 3)
     work.release([(one.id, "dead") for one in claims])
-    bench, seen = Bench(), list[tuple[int, bool]]()
+    bench, seen = Bench(pace), list[tuple[int, bool]]()
     execute = bench.worker._execute
 
     def look(claim: Claim) -> None:
-        seen.append((claim.stalls, bench.worker.flight is None))
+        seen.append((claim.stalls, not bench.worker.flights))
         if claim.stalls:
             assert counts()["active"] == 1
         execute(claim)
@@ -100,8 +102,8 @@ def test_a_long_job_keeps_no_batch_behind_it(bench: Bench) -> None:
     # One call writes for a limited time.
     while bench.maintenance.pending.writes:
         bench.maintenance.pending.flush()
-    assert (counts()["active"], counts()["completed"]) == (1, BATCH)
-    assert counts()["waiting"] == TOTAL - BATCH - 1
+    assert (counts()["active"], counts()["completed"]) == (1, bench.ended)
+    assert counts()["waiting"] == TOTAL - bench.ended - 1
     bench.maintenance.check_slots()
     assert bench.maintenance.pending.writes == []
     # Nothing stays behind for each long job.
@@ -120,7 +122,7 @@ def test_after_a_slow_job_the_batch_behind_is_not_begun(bench: Bench) -> None:
     bench.worker.pace = Pace()
     bench.worker.pace.ran(50_000)
     bench.worker._write_now()
-    assert bench.worker.flight is None
+    assert not bench.worker.flights
     assert counts()["active"] == BATCH
     bench.finish()
 
@@ -132,7 +134,7 @@ def test_a_stop_hands_back_both_batches_in_their_order(bench: Bench, begun: int)
         bench.worker.loop()
     bench.host.stop_flag.set()
     bench.worker.shutdown()
-    assert (counts()["active"], counts()["completed"]) == (0, BATCH + begun)
+    assert (counts()["active"], counts()["completed"]) == (0, bench.ended + begun)
     waiting = runtime().redis.command("ZRANGE", "hsejobs:{trial}:w", 0, -1) or []
     assert waiting == sorted(waiting)
     bench.host.stop_flag = type(bench.host.stop_flag)()
@@ -146,7 +148,7 @@ def test_while_workers_are_held_nothing_is_on_its_way(bench: Bench) -> None:
     bench.slot.hold(held=True)
     assert not bench.slot.empty
     bench.until(lambda: bench.slot.empty)
-    assert (counts()["active"], counts()["completed"]) == (0, BATCH)
+    assert (counts()["active"], counts()["completed"]) == (0, bench.ended)
     bench.slot.hold(held=False)
     bench.finish()
 
@@ -181,7 +183,7 @@ def test_whatever_redis_answers_meanwhile(
     """Before the step of the next turn is sent, or behind the one that is on its way."""
     bench.ahead()
     if when == "before":
-        bench.until(lambda: bench.slot.left == 1)
+        bench.until(lambda: bench.slot.left == len(bench.worker.flights))
     heal = trouble(redis_client)
     healer = threading.Timer(0.4, heal)
     healer.start()
@@ -192,8 +194,9 @@ def test_whatever_redis_answers_meanwhile(
     bench.finish()
 
 
+@pytest.mark.parametrize("pace", [Steady, Far])
 def test_cut_replies_to_steps_that_are_on_their_way(
-    trial: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch
+    trial: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch, pace: type[Pace]
 ) -> None:
     made = jobs.echo.add_many([{"n": n} for n in range(TOTAL)])
     with FlakyProxy(redis_url) as proxy:
@@ -201,7 +204,7 @@ def test_cut_replies_to_steps_that_are_on_their_way(
         reset_runtime()
         jobs.huey._registered = None
         proxy.cut_reply(match=scripts.COMPLETE.sha.encode(), times=3, after_bytes=2, skip=1)
-        bench = Bench()
+        bench = Bench(pace)
         bench.finish()
         assert proxy.cuts == 3
         runtime().redis.close()
@@ -209,12 +212,73 @@ def test_cut_replies_to_steps_that_are_on_their_way(
     assert len(trial.read_text().splitlines()) == TOTAL
 
 
-def test_a_cancel_of_a_job_on_its_way_is_honored(trial: Path, redis_client: redis.Redis) -> None:
-    made = jobs.echo.add_many([{"n": n} for n in range(TOTAL)])
-    bench = Bench()
+def test_a_step_behind_another_is_sent_without_a_look_at_the_connection(
+    trial: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kind: a call that takes the reply of another one for its own. After a pause of the machine, an idle
+    connection is probed before use, and the answer to the probe would be that of the step before.
+    """
+    jobs.echo.add_many([{"n": n} for n in range(TOTAL)])
+    bench = Bench(Far)
     bench.ahead()
-    wait_until(lambda: counts()["active"] == 2 * BATCH, what="the claim ahead")
-    chosen = made[2 * BATCH]
+    bench.worker.line.redis.probe_after = -1.0
+    bench.until(lambda: not bench.slot.unbegun())
+    used = bench.worker.flights[-1].sent
+    bench.worker.loop()
+    assert bench.worker.flights[-1].sent is used
+    landed = list[str]()
+    real = bench.worker._land
+
+    def land() -> Any:
+        flight, letters, claims = real()
+        assert letters == "c" * len(flight.done)
+        landed.append(letters)
+        return flight, letters, claims
+
+    monkeypatch.setattr(bench.worker, "_land", land)
+    bench.until(lambda: counts()["completed"] == TOTAL)
+    assert landed
+
+
+@pytest.mark.parametrize("error", [JobsError("no such thing"), RuntimeError("a fault")])
+def test_a_refused_step_takes_the_one_behind_it_along(
+    trial: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """Their connection is closed: the reply that is left there belongs to no later call."""
+    made = jobs.echo.add_many([{"n": n} for n in range(TOTAL)])
+    bench = Bench(Far)
+    bench.ahead()
+    bench.until(lambda: not bench.slot.unbegun())
+    with monkeypatch.context() as patch:
+
+        def refuse(sent: Any, token: str) -> Any:
+            sent.read_response()
+            raise error
+
+        patch.setattr(bench.worker.line, "finish", refuse)
+        if isinstance(error, JobsError):
+            bench.worker._land()
+        else:
+            with pytest.raises(RuntimeError):
+                bench.worker._land()
+    assert (bench.worker._unanswered, len(bench.worker._behind)) != ("", 0)
+    # Both belong to the worker, and to who cleans up after its death.
+    assert bench.slot.left == 0
+    assert not bench.worker.flights
+    bench.until(lambda: counts()["completed"] == TOTAL)
+    assert [(job.refresh().stalls, job.refresh().attempts_made) for job in made] == [(0, 1)] * TOTAL
+    assert len(trial.read_text().splitlines()) == TOTAL
+
+
+@pytest.mark.parametrize("pace", [Steady, Far])
+def test_a_cancel_of_a_job_on_its_way_is_honored(
+    trial: Path, redis_client: redis.Redis, pace: type[Pace]
+) -> None:
+    made = jobs.echo.add_many([{"n": n} for n in range(TOTAL)])
+    bench = Bench(pace)
+    bench.ahead()
+    wait_until(lambda: counts()["active"] == bench.claimed, what="the claims ahead")
+    chosen = made[bench.ended + bench.claimed - 1]
     assert chosen.refresh().status == "active"
     chosen.cancel("enough")
     bench.maintenance._sweep()

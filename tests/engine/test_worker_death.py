@@ -20,23 +20,36 @@ from hsejobs.engine.stepping import CALM
 from hsejobs.errors import JobsError, RedisUnavailable
 from hsejobs.store import scripts
 from tests.engine import jobs
-from tests.engine.bench import BATCH, Bench, benched
+from tests.engine.bench import BATCH, Bench, Far, Steady, benched
 from tests.engine.conftest import Consumer, counts, wait_for
 from tests.support import wait_until
 from tests.support.proxy import FlakyProxy
 
 
-@pytest.fixture
-def bench(trial: Path) -> Iterator[Bench]:
-    yield from benched(trial)
+@pytest.fixture(params=[Steady, Far])
+def bench(trial: Path, request: pytest.FixtureRequest) -> Iterator[Bench]:
+    yield from benched(trial, request.param)
 
 
 def _claim_is_not_sent(bench: Bench, patch: pytest.MonkeyPatch) -> None:
-    def begin(*args: Any) -> Any:
+    def begin(*args: Any, **options: Any) -> Any:
         raise RedisUnavailable("not now")
 
     patch.setattr(bench.worker.line, "begin", begin)
-    bench.until(lambda: bench.worker.flight is not None)
+    bench.until(lambda: bool(bench.worker.flights))
+
+
+def _outcomes_are_not_sent(bench: Bench, patch: pytest.MonkeyPatch) -> None:
+    """Those of as many batches as there are steps on their way."""
+
+    def begin(*args: Any, **options: Any) -> Any:
+        raise RedisUnavailable("not now")
+
+    bench.ahead()
+    patch.setattr(bench.worker.line, "begin", begin)
+    for _ in tuple(bench.worker.flights):
+        bench.until(lambda: not bench.slot.unbegun())
+        bench.worker._turn()
 
 
 def _reply_is_not_read(bench: Bench, patch: pytest.MonkeyPatch) -> None:
@@ -45,11 +58,10 @@ def _reply_is_not_read(bench: Bench, patch: pytest.MonkeyPatch) -> None:
 
 def _reply_is_read(bench: Bench, patch: pytest.MonkeyPatch) -> None:
     bench.ahead()
-    while bench.slot.begin(time.monotonic()) is not None:
-        claim = bench.slot._claims[BATCH - bench.slot.left]
+    while (claim := bench.slot.begin(time.monotonic())) is not None:
         bench.worker._execute(claim)
-    assert bench.worker.flight is not None
-    bench.worker._land(bench.worker.flight)
+    assert bench.worker.flights
+    bench.worker._land()
 
 
 class Killed(BaseException):
@@ -144,6 +156,7 @@ def _in_the_middle_of_a_batch(bench: Bench, patch: pytest.MonkeyPatch) -> None:
     "death",
     [
         _claim_is_not_sent,
+        _outcomes_are_not_sent,
         _reply_is_not_read,
         _reply_is_read,
         _a_claim_is_not_sent,

@@ -6,10 +6,8 @@ from tests.mutants.mutant import Mutant
 
 ENGINE = "hsejobs/engine"
 PROMISES = "engine/test_promises.py"
-OVERLAP = "engine/test_overlap.py"
 CALM = ("engine/test_calm.py",)
 DUTIES = ("engine/test_duties.py",)
-SLOTS = ("engine/test_slots.py",)
 LEAK = (f"{PROMISES}::test_no_secret_leaves_through_result_log_or_progress",)
 
 
@@ -218,55 +216,6 @@ MUTANTS = (
         "            except RedisUnavailable:\n                for each",
         "            except ZeroDivisionError:\n                for each",
         *DUTIES,
-    ),
-    engine(
-        "what was taken back is taken back again",
-        "slots",
-        "                count = used = 0\n",
-        "",
-        *SLOTS,
-    ),
-    engine(
-        "a batch that was taken back is stored all the same",
-        "slots",
-        "recalled = self._ahead()[0] == _RECALLED",
-        "recalled = False",
-        *SLOTS,
-    ),
-    engine(
-        "the outcomes of the batch before are forgotten when they are sent",
-        "slots",
-        "self._put_sent((held, count, size, used, half))",
-        "pass",
-        *SLOTS,
-    ),
-    engine(
-        "nobody knows the claim of a process that was killed",
-        "slots",
-        "self._put_ahead(_AWAITED, token)",
-        "pass",
-        *SLOTS,
-    ),
-    engine(
-        "a long job keeps the next batch",
-        "maintenance",
-        "token = slot.recall(behind=behind, dead=dead)",
-        'token = ""',
-        f"{OVERLAP}::test_a_long_job_keeps_no_batch_behind_it",
-    ),
-    engine(
-        "a claim ahead without a reply is forgotten",
-        "stepping",
-        "self._unanswered, self._sent = flight.token, 1",
-        "pass",
-        f"{OVERLAP}::test_cut_replies_to_steps_that_are_on_their_way",
-    ),
-    engine(
-        "an abandoned job's outcome counts",
-        "slots",
-        "return not flags & ABANDONED",
-        "return True",
-        "engine/test_outcomes.py",
     ),
     engine(
         "one look ends an outage for all",

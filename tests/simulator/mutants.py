@@ -199,12 +199,18 @@ def _begins_at_once() -> Any:
 
 def _stays_ahead() -> Any:
     """The jobs of a claim that is on its way stay a worker's, however long its job runs."""
-    return _with(Slot, "recall", lambda self, *, behind=None, dead=False: "")
+    return _with(Slot, "recall", lambda self, *, behind=None, dead=False: [])
 
 
 def _forgets_ahead() -> Any:
     """A claim that was on its way when Redis went away is not asked for again."""
-    return _with(Slot, "settle", lambda self: False)
+    return _with(Slot, "unanswered", lambda self: [])
+
+
+def _forgets_behind() -> Any:
+    """Of two claims that were on their way when Redis went away, the second is not given up."""
+    real = Slot.unanswered
+    return _with(Slot, "unanswered", lambda self: real(self)[:1])
 
 
 #: Faults of the engine.
@@ -221,4 +227,5 @@ IN_ENGINE: dict[str, Callable[[], Any]] = {
     "a suspect does not wait": _begins_at_once,
     "a slow job keeps the next batch": _stays_ahead,
     "a lost claim ahead is forgotten": _forgets_ahead,
+    "a lost claim behind another is forgotten": _forgets_behind,
 }

@@ -272,10 +272,14 @@ class SimClient(RedisClient):
         return self.add(scripts.ADD, base, adds.args((scripts.ADD, [job])))
 
     def _send(
-        self, words: Sequence[Any], last: Tail | None = None, then: Sequence[Any] = ()
+        self,
+        words: Sequence[Any],
+        last: Tail | None = None,
+        then: Sequence[Any] = (),
+        behind: Any = None,
     ) -> Any:
         # The wait behind a step is simulated by the worker.
-        self.network.observer.seen["ahead"] += 1
+        self.network.observer.seen["behind" if behind is not None else "ahead"] += 1
         return self.network.begin(words if last is None else (*words, *last.words))
 
     def _receive(self, sent: Any) -> Any:

@@ -99,13 +99,16 @@ def _linked(sim: Sim) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _paced(sim: Sim) -> Iterator[None]:
-    """If the simulation is hasty, workers soon forget a long job: few jobs are simulated."""
-    kept = pace._FORGET
-    pace._FORGET = 0.3 if sim.hasty else kept
+    """If the simulation is hasty, workers soon forget a long job, and one wait makes Redis far away: few jobs
+    are simulated.
+    """
+    kept = pace._FORGET, pace._WAIT_COUNTS
+    if sim.hasty:
+        pace._FORGET, pace._WAIT_COUNTS = 0.3, 64
     try:
         yield
     finally:
-        pace._FORGET = kept
+        pace._FORGET, pace._WAIT_COUNTS = kept
 
 
 def simulate(

@@ -1,0 +1,82 @@
+"""Mutants of what a worker holds and has on its way: slots, steps, batches ahead."""
+
+from __future__ import annotations
+
+from tests.mutants.engine import engine
+from tests.mutants.mutant import Mutant
+
+OVERLAP = "engine/test_overlap.py"
+SLOTS = ("engine/test_slots.py",)
+
+MUTANTS: tuple[Mutant, ...] = (
+    engine(
+        "what was taken back is taken back again",
+        "slots",
+        "                count = used = 0\n",
+        "",
+        *SLOTS,
+    ),
+    engine(
+        "a batch that was taken back is stored all the same",
+        "slots",
+        "recalled = bool(on_their_way) and on_their_way[0][0] == RECALLED",
+        "recalled = False",
+        *SLOTS,
+    ),
+    engine(
+        "the outcomes of the batch before are forgotten when they are sent",
+        "slots",
+        "self._put_sent(room, held, count, size, used)",
+        "pass",
+        *SLOTS,
+    ),
+    engine(
+        "nobody knows the claim of a process that was killed",
+        "slots",
+        "self._put_ahead([(AWAITED, token)])",
+        "pass",
+        *SLOTS,
+    ),
+    engine(
+        "a long job keeps the next batch",
+        "maintenance",
+        "tokens = slot.recall(behind=behind, dead=dead)",
+        "tokens = []",
+        f"{OVERLAP}::test_a_long_job_keeps_no_batch_behind_it",
+    ),
+    engine(
+        "a claim ahead without a reply is forgotten",
+        "stepping",
+        "self._unanswered, self._sent, self._behind = ours[0], 1, ours[1:]",
+        "pass",
+        f"{OVERLAP}::test_cut_replies_to_steps_that_are_on_their_way",
+    ),
+    engine(
+        "outcomes of two batches are on their way, and those of one are known",
+        "worker",
+        "keep = 1 + sum(bool(one.done) for one in self.flights)",
+        "keep = 1",
+        "engine/test_worker_death.py",
+    ),
+    engine(
+        "the reply of a lost step is read as that of another call",
+        "stepping",
+        "                self.line.redis.close()\n",
+        "                pass\n",
+        OVERLAP,
+    ),
+    engine(
+        "a claim waits behind a job that stalled before",
+        "worker",
+        "if claims[0].stalls:\n",
+        "if False:\n",
+        OVERLAP,
+    ),
+    engine(
+        "an abandoned job's outcome counts",
+        "slots",
+        "return not flags & ABANDONED",
+        "return True",
+        "engine/test_outcomes.py",
+    ),
+)
