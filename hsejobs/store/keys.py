@@ -78,6 +78,7 @@ SUFFIXES: dict[str, str] = {
     "cancels": "cancels",
     "ended": "ended",
     "resent": "resent:",
+    "claims": "claims:",
     "sentback": "sentback",
     "slots": "slots",
     "lastruns": "lastruns",

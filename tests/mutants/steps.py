@@ -9,6 +9,13 @@ OVERLAP = "engine/test_overlap.py"
 SLOTS = ("engine/test_slots.py",)
 
 MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        "a claim without a reply is looked for among the newest leases",
+        "hsejobs/store/lua/lib/claim.lua",
+        "    if #taken > 1 then\n",
+        "    if false then\n",
+        ("store/test_sent_again.py",),
+    ),
     engine(
         "what was taken back is taken back again",
         "slots",

@@ -15,7 +15,7 @@ import redis
 from hsejobs.model import new_job_id
 from hsejobs.store import adds, bulk, keys, scripts
 from hsejobs.store.client import RedisClient
-from hsejobs.store.work import WorkerStore
+from hsejobs.store.work import Done, WorkerStore
 from hsejobs.store.write import JobWriter, NewJob
 
 BASE = keys.base("t", "q")
@@ -68,6 +68,47 @@ def test_a_claim_that_comes_late_takes_nothing(work: WorkerStore) -> None:
     assert [claim(work, 60_000, again=sent) for sent in (0, 1)] == [[], []]
     assert claim(work, 60_000, again=2) == ["a"]
     assert [one.id for one in work.step([], 1, "another", 60_000)[1]] == ["b"]
+
+
+@pytest.mark.parametrize("again", [1, 2])
+def test_a_claim_is_found_again_among_thousands(work: WorkerStore, again: int) -> None:
+    """Seen: jobs of a claim without a reply stalled, because a search among the newest thousand leases
+    did not find them: other workers had claimed more meanwhile, or had renewed theirs.
+    """
+    writer = JobWriter(work.redis, "t")
+    for n in range(1_300):
+        writer.add("q", NewJob(f"n{n:04}", "m.task", b"{}", 3, 3, 1000, 0, nonce="n"))
+    mine = [one.id for one in work.step([], 40, "worker.a1", 60_000)[1]]
+    second = [one.id for one in work.step([], 40, "worker.a2", 60_000)[1]]
+    others = work.step([], 1_200, "another.1", 90_000)[1]
+    assert (len(mine), len(second), len(others)) == (40, 40, 1_200)
+    for _ in range(again):
+        found = work.step([], 40, "worker.a1", 60_000, again=again)[1]
+        assert [one.id for one in found] == mine
+    assert work.recall("worker.a2", 60_000) == 40
+    assert (
+        sorted(one.id for one in work.step([], 100, "another.2", 60_000)[1])[: len(second)]
+        == second
+    )
+
+
+def test_a_claim_that_is_found_again_has_none_that_ended_meanwhile(work: WorkerStore) -> None:
+    """A sweep or a cancel may have ended some of them, which the list of the claim's jobs does not say."""
+    writer = JobWriter(work.redis, "t")
+    for one in "bcd":
+        writer.add("q", NewJob(one, "m.task", b"{}", 3, 3, 1000, 0, nonce="n"))
+    assert [one.id for one in work.step([], 4, "worker.1", 60_000)[1]] == ["a", "b", "c", "d"]
+    fail: dict[str, Any] = {"code": "x", "error": b"{}", "run_us": 1, "final": True, "delay_ms": None}
+    assert work.fail("a", "worker.1", **fail)[0] == "f"
+    assert work.release([("b", "worker.1")]) == 1
+    assert (
+        work.step([Done("c", "worker.1", 1, b"null", None, "", "m.task", None)], 0, "x", 0)[0]
+        == "c"
+    )
+    found = work.step([], 1, "worker.1", 60_000, again=1)[1]
+    assert [one.id for one in found] == ["d"]
+    states = [work.redis.command("HGET", f"{BASE}j:{one}", "st") for one in "abcd"]
+    assert states == [b"f", b"w", b"c", b"a"]
 
 
 def test_a_sweep_takes_no_lease_that_ended_after_the_one_before(work: WorkerStore) -> None:

@@ -63,6 +63,7 @@ _EXPIRE = (
     "revoked",
     "ownbell",
     "resent",
+    "claims",
     "newevents",
     "starts",
     "keystarts",

@@ -134,13 +134,19 @@ local claimed = {}
 if again > 0 and not is_late(token, again) then
   begin()
   redis.call('SET', base .. K.resent .. token, again, 'EX', RESENT_TTL)
-  local newest = redis.call('ZREVRANGE', base .. K.active, 0, 999)
-  for _, id in ipairs(newest) do
+  local ids, noted = {}, redis.pcall('GET', place_of_claim(token))
+  if type(noted) == 'string' and string.sub(noted, 1, #token + 1) == token .. '\n' then
+    for id in string.gmatch(string.sub(noted, #token + 2), '[^\n]+') do ids[#ids + 1] = id end
+  else
+    ids = redis.call('ZREVRANGE', base .. K.active, 0, 999)
+  end
+  for _, id in ipairs(ids) do
     local key = base .. K.job .. id
-    local holder = read(key, 'tk', 'cl')
-    if holder[1] == token and holder[2] then
+    local holder = read(key, 'tk', 'cl', 'st')
+    local held = holder[1] == token and holder[3] == 'a'
+    if held and holder[2] then
       end_cancelled(id, 'a')
-    elseif holder[1] == token then
+    elseif held then
       local job = read_job(key)
       local made = int(within(job[2], 1, 1000000, 1) - 1)
       put_in('a', job[6], int(now_ms + lease_ms), id)

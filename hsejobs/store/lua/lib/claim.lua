@@ -15,6 +15,13 @@ local function is_late(token, again)
   return (whole(redis.call('GET', base .. K.resent .. token)) or -1) > again
 end
 
+-- Where the ids of a claim of several jobs are for as long as their leases, in case its reply is lost. A worker numbers
+-- its tokens, and has far fewer claims without a reply than there are places.
+local function place_of_claim(token)
+  local worker, nth = string.match(token, '^(.+)%.(%x+)$')
+  return base .. K.claims .. (worker and worker .. ':' .. tonumber(nth, 16) % 8 or token)
+end
+
 -- Whether a job or its task is revoked.
 local function revoked(id, name)
   local found = read(base .. K.revoked, 'r:' .. id, 'rt:' .. (name or ''))
@@ -227,6 +234,10 @@ local function claim(n, token, lease_ms, again)
       leases[2 * at - 1], leases[2 * at] = lease_until, taken[#taken + 1 - at]
     end
     redis.call('ZADD', base .. K.active, unpack(leases))
+    if #taken > 1 then
+      redis.call('SET', place_of_claim(token), token .. '\n' .. table.concat(taken, '\n'),
+        'PX', int(math.max(1000, 2 * lease_ms)))
+    end
     for party, line in pairs(lines) do
       if party ~= '' or share()[ON] then redis.pcall('ZREM', line_of(party), unpack(line)) end
       if party ~= '' then
