@@ -104,14 +104,13 @@ class RedisClient(BulkAdds, SplitCalls):
         self, script: Script, base: str, args: Sequence[Arg], *, patience: float = PATIENCE
     ) -> Any:
         """Like ``run``, then waits for as many replicas as ``wait_replicas``."""
-        reply = self.run(script, base, args, patience=patience)
-        if self.wait_replicas:
-            self.check_replicas(base, WAIT_TIMEOUT)
-        return reply
+        return self._confirmed(base, self.run(script, base, args, patience=patience))
 
     def add_one(self, base: str, job: NewJob) -> Any:
         """Like ``add`` for one job."""
-        reply = self._patiently(PATIENCE, self._add_once, base, job)
+        return self._confirmed(base, self._patiently(PATIENCE, self._add_once, base, job))
+
+    def _confirmed(self, base: str, reply: Any) -> Any:
         if self.wait_replicas:
             self.check_replicas(base, WAIT_TIMEOUT)
         return reply

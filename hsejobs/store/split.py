@@ -101,18 +101,16 @@ class SplitCalls:
         then: Sequence[Arg] = (),
         behind: Any = None,
     ) -> Any:
-        connection = behind
-        if connection is None:
-            connection = self._connection(key_of(words) if self.cluster else "")
-        line = packed(words) if last is None else packed_with(words, last)
+        lines = packed(words) if last is None else packed_with(words, last)
         if then:
-            line = [b"".join((*line, *packed(then)))]
-        connection.send_packed_command(line, check_health=False)
-        return connection
+            lines += packed(then)
+        return self._send_line(b"".join(lines), key_of(words) if self.cluster else "", behind)
 
-    def _send_line(self, line: bytes, key: Arg) -> Any:
-        """Sends an encoded command to the server of ``key``; returns the connection."""
-        connection = self._connection(key)
+    def _send_line(self, line: bytes, key: Arg, behind: Any = None) -> Any:
+        """Sends encoded commands to the server of ``key``, or by the connection ``behind`` whose last call
+        they go; returns the connection.
+        """
+        connection = self._connection(key) if behind is None else behind
         connection.send_packed_command((line,), check_health=False)
         return connection
 
