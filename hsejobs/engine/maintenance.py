@@ -15,6 +15,7 @@ from hsejobs.engine import outcome as outcomes
 from hsejobs.engine.calm import SWEEP_EVERY, Calm
 from hsejobs.engine.duties import Duty, PendingWrites
 from hsejobs.engine.outcome import Outcome
+from hsejobs.engine.pace import SLOW_JOB
 from hsejobs.engine.periodic import Scheduler
 from hsejobs.engine.ports import MaintenanceHost
 from hsejobs.engine.slots import Running, Slot
@@ -31,8 +32,6 @@ from hsejobs.watch import logs
 BEAT_EVERY, FAST_TICK, SLOW_TICK = 5.0, 0.01, 0.1
 #: Seconds after the start for which it beats often: releases that start together learn of each other so.
 EARLY = 5.0
-#: Seconds after which a running job counts as slow: the jobs claimed with it are released.
-SLOW_JOB = 0.01
 #: Seconds for which the slots are checked often after the last batch was started.
 FAST_FOR = 1.0
 #: Seconds after which a consumer writes its queue's description again.

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 #: The jobs of one claim are expected to take at most this long together, in microseconds.
 BUDGET_US = 2_000
+#: Seconds after which a running job counts as slow, and what of a batch was written alone: the jobs that wait
+#: behind it are released.
+SLOW_JOB = 0.01
 #: The most jobs of one claim, however short they are; and while the worker waits for most replies of
 #: steps that it sent ahead, because Redis is far away.
 MOST, MOST_FAR = 32, 256
@@ -38,6 +41,10 @@ class Pace:
         self._mean += ((run_us if run_us < _COUNTED_US else _COUNTED_US) - self._mean) * self._share
         if self._share > _SHARE:
             self._share *= _SHARE_FADES
+
+    def wrote(self, wrote_us: float) -> None:
+        """Records how long the last job's outcome was written alone, in microseconds: others waited."""
+        self._mean += min(wrote_us, _COUNTED_US) * self._share
 
     def waited(self, wait_us: float) -> None:
         """Records how long the worker waited for the reply of a step sent ahead, in microseconds."""

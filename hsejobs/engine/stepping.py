@@ -45,6 +45,8 @@ class Flight:
     sent: Any
     token: str
     done: list[Done]
+    #: When it was sent, by the monotonic clock.
+    at: float
 
 
 class Stepping(Worker):
@@ -98,7 +100,7 @@ class Stepping(Worker):
     # -- steps
 
     def _new_token(self) -> str:
-        """A token that no claim has had."""
+        """A token that no claim has had. Only claims are numbered: Redis keeps the last ones of a worker."""
         self._calls += 1
         return f"{self.token_base}.{self._calls:x}"
 
@@ -111,8 +113,10 @@ class Stepping(Worker):
             # Until then the maintenance thread may do the same, if this process dies.
             self.retry(partial(self.work.recall, self._behind[0], self.lease))
             del self._behind[0]
-        token = self._unanswered or self._new_token()
-        if want or self._unanswered:
+        token = self._unanswered
+        if want and not token:
+            token = self._new_token()
+        if token:
             self.slot.ask(token)
         store = self.work if self.flights else self.line
         claims: list[Claim] = []
@@ -187,7 +191,7 @@ class Stepping(Worker):
     def _send_ahead(self, want: int, token: str, outcomes: Tail) -> None:
         """Sends a step with these outcomes, whose reply `_land` reads. The slot has its token already."""
         before = self.flights[-1] if self.flights else None
-        flight = Flight(None, token, self.done)
+        flight = Flight(None, token, self.done, time.monotonic())
         self.flights.append(flight)
         self.done = []
         if before is not None and before.sent is None:
@@ -235,9 +239,17 @@ class Stepping(Worker):
             flight, letters, claims = self._land()
             self._report(letters, flight.done)
             if claims:
-                # Until then the maintenance thread may do the same, if this process dies.
-                self._give_back(claims)
-                self.slot.settle()
+                self._decline(flight, claims)
+
+    def _decline(self, flight: Flight, claims: list[Claim]) -> None:
+        """Gives back what a step has claimed that was on its way."""
+        # The maintenance thread does the same, if this process dies; the next step, if this ends in an error.
+        self._behind.append(flight.token)
+        try:
+            self._give_back(claims)
+            self._behind.remove(flight.token)
+        finally:
+            self.slot.settle()
 
     def _write_now(self, *, all_back: bool = False) -> None:
         """Writes the outcomes so far. Gives the jobs of claims ahead back if the last job was slow, or

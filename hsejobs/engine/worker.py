@@ -14,7 +14,7 @@ from hsejobs.engine import outcome as outcomes
 from hsejobs.engine.context import JobContext
 from hsejobs.engine.memory import MemoryLimit
 from hsejobs.engine.outcome import Outcome
-from hsejobs.engine.pace import BUDGET_US, Pace
+from hsejobs.engine.pace import BUDGET_US, SLOW_JOB, Pace
 from hsejobs.engine.ports import WorkerHost
 from hsejobs.engine.slot_memory import AHEAD
 from hsejobs.engine.slots import Slot
@@ -38,6 +38,8 @@ class JobWorker(Stepping):
         #: Whether an interrupt was raised in this process, anywhere (see `_execute`), and whether it was
         #: raised because of the job's deadline.
         self.interrupted = self.late = False
+        #: Seconds for which outcomes of this batch were written alone.
+        self.written_alone = 0.0
         #: The newest job that this worker has run.
         self.job: JobContext | None = None
 
@@ -135,6 +137,12 @@ class JobWorker(Stepping):
             try:
                 if not claims:
                     continue
+                if (time.monotonic() - flight.at) * 3000 > self.lease:
+                    # Nothing renews their leases before they are in the slot: another worker may have them.
+                    self._report(letters, flight.done)
+                    letters = ""
+                    self._decline(flight, claims)
+                    continue
                 ahead = self._ahead(claims, want)
                 keep = 1 + sum(bool(one.done) for one in self.flights)
                 if not self.slot.load(
@@ -188,6 +196,7 @@ class JobWorker(Stepping):
         return first.stalls >= self.suspected_from and self.queue.find(first.name) is not None
 
     def _loaded(self, claims: list[Claim]) -> None:
+        self.written_alone = 0.0
         if self._suspect(claims):
             begun = alone.wait(self, claims[0])
             if begun is not None:
@@ -238,7 +247,9 @@ class JobWorker(Stepping):
                 self._write_now()
         else:
             kept = self.slot.finish(None)
+            began = time.monotonic()
             self._write(claim, result, started_at, shown)
+            self._wrote(time.monotonic() - began)
             if result.sent_back:
                 # Claimed one at a time and with a pause, such jobs are left to consumers that can run them.
                 time.sleep(SENT_BACK_PAUSE)
@@ -274,6 +285,13 @@ class JobWorker(Stepping):
             return True
 
         self.retry(once)
+
+    def _wrote(self, seconds: float) -> None:
+        """After an outcome that was written alone, for which all jobs behind this one waited, this long."""
+        self.pace.wrote(seconds * 1e6)
+        self.written_alone += seconds
+        if self.written_alone > SLOW_JOB and self.slot.left:
+            self._write_now(all_back=True)
 
     def _write_once(self, claim: Claim, result: Outcome, started_at: int, shown: Any) -> None:
         if result.kind == "postpone":

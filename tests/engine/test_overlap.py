@@ -19,8 +19,7 @@ import redis
 
 from hsejobs.engine.pace import Pace
 from hsejobs.engine.runtime import reset_runtime, runtime
-from hsejobs.errors import JobsError
-from hsejobs.store import scripts
+from hsejobs.store import keys, scripts
 from hsejobs.store.work import Claim, WorkerStore
 from tests.engine import jobs
 from tests.engine.bench import BATCH, TOTAL, Bench, Far, Steady, benched
@@ -135,7 +134,8 @@ def test_a_stop_hands_back_both_batches_in_their_order(bench: Bench, begun: int)
     bench.host.stop_flag.set()
     bench.worker.shutdown()
     assert (counts()["active"], counts()["completed"]) == (0, bench.ended + begun)
-    waiting = runtime().redis.command("ZRANGE", "hsejobs:{trial}:w", 0, -1) or []
+    waiting = runtime().redis.command("ZRANGE", keys.of(bench.worker.work.base, "waiting"), 0, -1)
+    assert len(waiting) == TOTAL - bench.ended - begun
     assert waiting == sorted(waiting)
     bench.host.stop_flag = type(bench.host.stop_flag)()
     bench.employ()
@@ -209,64 +209,6 @@ def test_cut_replies_to_steps_that_are_on_their_way(
         assert proxy.cuts == 3
         runtime().redis.close()
     assert {job.refresh().stalls for job in made} == {0}
-    assert len(trial.read_text().splitlines()) == TOTAL
-
-
-def test_a_step_behind_another_is_sent_without_a_look_at_the_connection(
-    trial: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The kind: a call that takes the reply of another one for its own. After a pause of the machine, an idle
-    connection is probed before use, and the answer to the probe would be that of the step before.
-    """
-    jobs.echo.add_many([{"n": n} for n in range(TOTAL)])
-    bench = Bench(Far)
-    bench.ahead()
-    bench.worker.line.redis.probe_after = -1.0
-    bench.until(lambda: not bench.slot.unbegun())
-    used = bench.worker.flights[-1].sent
-    bench.worker.loop()
-    assert bench.worker.flights[-1].sent is used
-    landed = list[str]()
-    real = bench.worker._land
-
-    def land() -> Any:
-        flight, letters, claims = real()
-        assert letters == "c" * len(flight.done)
-        landed.append(letters)
-        return flight, letters, claims
-
-    monkeypatch.setattr(bench.worker, "_land", land)
-    bench.until(lambda: counts()["completed"] == TOTAL)
-    assert landed
-
-
-@pytest.mark.parametrize("error", [JobsError("no such thing"), RuntimeError("a fault")])
-def test_a_refused_step_takes_the_one_behind_it_along(
-    trial: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
-    """Their connection is closed: the reply that is left there belongs to no later call."""
-    made = jobs.echo.add_many([{"n": n} for n in range(TOTAL)])
-    bench = Bench(Far)
-    bench.ahead()
-    bench.until(lambda: not bench.slot.unbegun())
-    with monkeypatch.context() as patch:
-
-        def refuse(sent: Any, token: str) -> Any:
-            sent.read_response()
-            raise error
-
-        patch.setattr(bench.worker.line, "finish", refuse)
-        if isinstance(error, JobsError):
-            bench.worker._land()
-        else:
-            with pytest.raises(RuntimeError):
-                bench.worker._land()
-    assert (bench.worker._unanswered, len(bench.worker._behind)) != ("", 0)
-    # Both belong to the worker, and to who cleans up after its death.
-    assert bench.slot.left == 0
-    assert not bench.worker.flights
-    bench.until(lambda: counts()["completed"] == TOTAL)
-    assert [(job.refresh().stalls, job.refresh().attempts_made) for job in made] == [(0, 1)] * TOTAL
     assert len(trial.read_text().splitlines()) == TOTAL
 
 

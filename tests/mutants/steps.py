@@ -6,13 +6,14 @@ from tests.mutants.engine import engine
 from tests.mutants.mutant import Mutant
 
 OVERLAP = "engine/test_overlap.py"
+AHEAD = "engine/test_ahead.py"
 SLOTS = ("engine/test_slots.py",)
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a claim without a reply is looked for among the newest leases",
         "hsejobs/store/lua/lib/claim.lua",
-        "    if #taken > 1 then\n",
+        "    if #taken > 1 or again > 0 then\n",
         "    if false then\n",
         ("store/test_sent_again.py",),
     ),
@@ -70,7 +71,21 @@ MUTANTS: tuple[Mutant, ...] = (
         "stepping",
         "                self.line.redis.close()\n",
         "                pass\n",
-        OVERLAP,
+        AHEAD,
+    ),
+    engine(
+        "jobs of a late reply begin",
+        "worker",
+        "if (time.monotonic() - flight.at) * 3000 > self.lease:",
+        "if False:",
+        AHEAD,
+    ),
+    engine(
+        "claims wait behind outcomes that are written one by one",
+        "worker",
+        "if self.written_alone > SLOW_JOB and self.slot.left:",
+        "if False:",
+        AHEAD,
     ),
     engine(
         "a claim waits behind a job that stalled before",

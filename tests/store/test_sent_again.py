@@ -98,7 +98,13 @@ def test_a_claim_that_is_found_again_has_none_that_ended_meanwhile(work: WorkerS
     for one in "bcd":
         writer.add("q", NewJob(one, "m.task", b"{}", 3, 3, 1000, 0, nonce="n"))
     assert [one.id for one in work.step([], 4, "worker.1", 60_000)[1]] == ["a", "b", "c", "d"]
-    fail: dict[str, Any] = {"code": "x", "error": b"{}", "run_us": 1, "final": True, "delay_ms": None}
+    fail: dict[str, Any] = {
+        "code": "x",
+        "error": b"{}",
+        "run_us": 1,
+        "final": True,
+        "delay_ms": None,
+    }
     assert work.fail("a", "worker.1", **fail)[0] == "f"
     assert work.release([("b", "worker.1")]) == 1
     assert (
@@ -109,6 +115,25 @@ def test_a_claim_that_is_found_again_has_none_that_ended_meanwhile(work: WorkerS
     assert [one.id for one in found] == ["d"]
     states = [work.redis.command("HGET", f"{BASE}j:{one}", "st") for one in "abcd"]
     assert states == [b"f", b"w", b"c", b"a"]
+
+
+@pytest.mark.parametrize("recalled", [False, True])
+def test_a_claim_that_is_sent_again_twice_finds_the_last_one(
+    work: WorkerStore, *, recalled: bool
+) -> None:
+    """What the first one claimed went away meanwhile, and the second one claimed another job."""
+    writer = JobWriter(work.redis, "t")
+    writer.add("q", NewJob("b", "m.task", b"{}", 3, 3, 1000, 0, nonce="n"))
+    assert [one.id for one in work.step([], 2, "worker.1", 60_000)[1]] == ["a", "b"]
+    work.stall([("a", "worker.1"), ("b", "worker.1")], 3)
+    assert [len(work.step([], 1, f"other.{n}", 60_000)[1]) for n in (1, 2)] == [1, 1]
+    for one in "cd":
+        writer.add("q", NewJob(one, "m.task", b"{}", 3, 3, 1000, 0, nonce="n"))
+    assert [one.id for one in work.step([], 1, "worker.1", 60_000, again=1)[1]] == ["c"]
+    if recalled:
+        assert work.recall("worker.1", 60_000) == 1
+    else:
+        assert [one.id for one in work.step([], 1, "worker.1", 60_000, again=2)[1]] == ["c"]
 
 
 def test_a_sweep_takes_no_lease_that_ended_after_the_one_before(work: WorkerStore) -> None:

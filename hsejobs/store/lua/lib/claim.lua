@@ -16,10 +16,11 @@ local function is_late(token, again)
 end
 
 -- Where the ids of a claim of several jobs are for as long as their leases, in case its reply is lost. A worker numbers
--- its tokens, and has far fewer claims without a reply than there are places.
+-- its claims, and has far fewer of them without a reply than there are places. A claim of one job is looked for among
+-- the newest leases, because most claims are of one job, and their jobs are not many.
 local function place_of_claim(token)
   local worker, nth = string.match(token, '^(.+)%.(%x+)$')
-  return base .. K.claims .. (worker and worker .. ':' .. tonumber(nth, 16) % 8 or token)
+  return base .. K.claims .. (worker and worker .. ':' .. tonumber(nth, 16) % 16 or token)
 end
 
 -- Whether a job or its task is revoked.
@@ -234,7 +235,7 @@ local function claim(n, token, lease_ms, again)
       leases[2 * at - 1], leases[2 * at] = lease_until, taken[#taken + 1 - at]
     end
     redis.call('ZADD', base .. K.active, unpack(leases))
-    if #taken > 1 then
+    if #taken > 1 or again > 0 then
       redis.call('SET', place_of_claim(token), token .. '\n' .. table.concat(taken, '\n'),
         'PX', int(math.max(1000, 2 * lease_ms)))
     end
