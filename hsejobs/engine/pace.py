@@ -46,6 +46,10 @@ class Pace:
         """Records how long the last job's outcome was written alone, in microseconds: others waited."""
         self._mean += min(wrote_us, _COUNTED_US) * self._share
 
+    def overran(self, jobs: int) -> None:
+        """Records that that many jobs of a batch took far longer than a batch may: half as many are next."""
+        self._mean = max(self._mean, BUDGET_US / max(1, jobs // 2))
+
     def waited(self, wait_us: float) -> None:
         """Records how long the worker waited for the reply of a step sent ahead, in microseconds."""
         change = _WAIT_COUNTS if wait_us > WAIT_US else -1

@@ -291,7 +291,9 @@ class JobWorker(Stepping):
         self.pace.wrote(seconds * 1e6)
         self.written_alone += seconds
         if self.written_alone > SLOW_JOB and self.slot.left:
-            self._write_now(all_back=True)
+            self.pace.overran(self.slot.begun)
+            self._release()
+            self._land_all()
 
     def _write_once(self, claim: Claim, result: Outcome, started_at: int, shown: Any) -> None:
         if result.kind == "postpone":

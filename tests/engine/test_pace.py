@@ -57,6 +57,31 @@ def test_who_waits_for_replies_claims_more_and_no_more_than_the_budget_allows() 
     assert pace.batch == 1
 
 
+def test_outcomes_that_are_written_alone_count_and_one_now_and_then_changes_little() -> None:
+    def with_failures(every: int) -> int:
+        pace = paced(*[10] * 2_000)
+        for n in range(5_000):
+            pace.ran(10)
+            if n % every == 0:
+                pace.wrote(1_500)
+        return pace.batch
+
+    assert with_failures(1_000_000) == MOST
+    assert with_failures(100) == MOST
+    assert with_failures(1) == 1
+
+
+def test_after_a_batch_that_took_far_longer_the_next_one_has_half_of_what_began() -> None:
+    pace = paced(*[10] * 2_000)
+    pace.overran(7)
+    assert pace.batch == 3
+    pace.overran(1)
+    assert pace.batch == 1
+    for _ in range(2_000):
+        pace.ran(10)
+    assert pace.batch == MOST
+
+
 def test_a_wait_now_and_then_changes_nothing() -> None:
     pace = paced(*[5] * 2_000)
     for _ in range(20):
