@@ -192,11 +192,6 @@ class Slot(SlotMemory):
         return int(head[0] - head[1]) + [state for state, _ in self._ahead()].count(ON_ITS_WAY)
 
     @property
-    def begun(self) -> int:
-        """How many of the held jobs were started."""
-        return self._head()[1]
-
-    @property
     def started(self) -> float:
         """When the newest job was started, by the monotonic clock, even if it has ended; 0: none was."""
         started: float = self._head()[7]

@@ -225,7 +225,8 @@ class Stepping(Worker):
             self.done = [one for each in lost for one in each.done] + self.done
             ours = self.slot.unanswered()
             if ours:
-                self._unanswered, self._sent, self._behind = ours[0], 1, ours[1:]
+                self._unanswered, self._sent = ours[0], 1
+                self._behind += ours[1:]
             if not isinstance(error, JobsError):
                 raise
             return flight, "", []

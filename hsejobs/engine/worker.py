@@ -14,7 +14,7 @@ from hsejobs.engine import outcome as outcomes
 from hsejobs.engine.context import JobContext
 from hsejobs.engine.memory import MemoryLimit
 from hsejobs.engine.outcome import Outcome
-from hsejobs.engine.pace import BUDGET_US, SLOW_JOB, Pace
+from hsejobs.engine.pace import BUDGET_US, SLOW_JOB, SLOW_OUTCOMES, Pace
 from hsejobs.engine.ports import WorkerHost
 from hsejobs.engine.slot_memory import AHEAD
 from hsejobs.engine.slots import Slot
@@ -38,8 +38,10 @@ class JobWorker(Stepping):
         #: Whether an interrupt was raised in this process, anywhere (see `_execute`), and whether it was
         #: raised because of the job's deadline.
         self.interrupted = self.late = False
-        #: Seconds for which outcomes of this batch were written alone.
-        self.written_alone = 0.0
+        #: For how many seconds outcomes of this batch were written alone, and how many.
+        self.written_alone, self.outcomes_alone = 0.0, 0
+        #: How many jobs had run before this batch.
+        self.counted = 0
         #: The newest job that this worker has run.
         self.job: JobContext | None = None
 
@@ -80,13 +82,17 @@ class JobWorker(Stepping):
             # An error came before the wait.
             self.waiting.disconnect()
             self.waiting = None
+        if self.task_count > self.counted:
+            ran, us = self.task_count - self.counted, self.written_alone * 1e6
+            self.pace.ended(ran, self.outcomes_alone, us)
+            self.counted, self.written_alone, self.outcomes_alone = self.task_count, 0.0, 0
         held = self.slot.held
         if held or stopping:
             self._release()
         want = 0 if held or stopping or self.stop_flag.is_set() else self.pace.batch
         if self.flights and self._land_batch(want):
             return
-        if not want and not self.done and not self._unanswered:
+        if not (want or self.done or self._unanswered or self._behind):
             self._release()
             if held:
                 self.slot.load(())
@@ -196,7 +202,6 @@ class JobWorker(Stepping):
         return first.stalls >= self.suspected_from and self.queue.find(first.name) is not None
 
     def _loaded(self, claims: list[Claim]) -> None:
-        self.written_alone = 0.0
         if self._suspect(claims):
             begun = alone.wait(self, claims[0])
             if begun is not None:
@@ -288,10 +293,10 @@ class JobWorker(Stepping):
 
     def _wrote(self, seconds: float) -> None:
         """After an outcome that was written alone, for which all jobs behind this one waited, this long."""
-        self.pace.wrote(seconds * 1e6)
         self.written_alone += seconds
-        if self.written_alone > SLOW_JOB and self.slot.left:
-            self.pace.overran(self.slot.begun)
+        self.outcomes_alone += 1
+        slow = self.written_alone > SLOW_JOB and self.outcomes_alone >= SLOW_OUTCOMES
+        if slow and self.slot.left:
             self._release()
             self._land_all()
 

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from hsejobs.engine.pace import BUDGET_US, MOST, MOST_FAR, TINY_US, WAIT_US, Pace
+from hsejobs.engine.pace import (
+    BUDGET_US,
+    MOST,
+    MOST_FAR,
+    SLOW_JOB,
+    SLOW_OUTCOMES,
+    TINY_US,
+    WAIT_US,
+    Pace,
+)
 
 
 def paced(*runs_us: int) -> Pace:
@@ -57,29 +66,44 @@ def test_who_waits_for_replies_claims_more_and_no_more_than_the_budget_allows() 
     assert pace.batch == 1
 
 
-def test_outcomes_that_are_written_alone_count_and_one_now_and_then_changes_little() -> None:
-    def with_failures(every: int) -> int:
-        pace = paced(*[10] * 2_000)
-        for n in range(5_000):
-            pace.ran(10)
-            if n % every == 0:
-                pace.wrote(1_500)
-        return pace.batch
-
-    assert with_failures(1_000_000) == MOST
-    assert with_failures(100) == MOST
-    assert with_failures(1) == 1
+def far(run_us: int) -> Pace:
+    pace = paced(*[run_us] * 2_000)
+    for _ in range(3):
+        pace.waited(WAIT_US + 1)
+    return pace
 
 
-def test_after_a_batch_that_took_far_longer_the_next_one_has_half_of_what_began() -> None:
-    pace = paced(*[10] * 2_000)
-    pace.overran(7)
-    assert pace.batch == 3
-    pace.overran(1)
-    assert pace.batch == 1
-    for _ in range(2_000):
-        pace.ran(10)
-    assert pace.batch == MOST
+@pytest.mark.parametrize("wrote_us", [300, 1_500, 12_000])
+def test_a_failing_job_now_and_then_changes_nothing(wrote_us: int) -> None:
+    pace = far(5)
+    for _ in range(100):
+        pace.ended(100, 1, wrote_us)
+        assert pace.batch == MOST_FAR
+    # The first of a few.
+    pace.ended(4, 1, wrote_us)
+    assert pace.batch >= 100
+
+
+@pytest.mark.parametrize(
+    ("wrote_us", "batch"), [(300, 33), (1_500, 6), (2_500, 4), (12_000, 4), (500_000, 4)]
+)
+def test_of_failing_jobs_a_batch_has_what_can_be_written_in_10_ms_and_at_least_four(
+    wrote_us: int, batch: int
+) -> None:
+    pace = far(5)
+    tries = 0
+    while pace.batch > batch + 1:
+        # After 10 ms and four outcomes, the rest is given back.
+        jobs = min(pace.batch, max(SLOW_OUTCOMES, int(SLOW_JOB * 1e6 / wrote_us)))
+        pace.ended(jobs, jobs, jobs * wrote_us)
+        tries += 1
+    assert tries < 40
+    for _ in range(200):
+        pace.ended(batch, batch, batch * wrote_us)
+    assert pace.batch == batch
+    for _ in range(10):
+        pace.ended(min(pace.batch, 32), 0, 0)
+    assert pace.batch > MOST
 
 
 def test_a_wait_now_and_then_changes_nothing() -> None:

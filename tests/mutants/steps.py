@@ -55,7 +55,7 @@ MUTANTS: tuple[Mutant, ...] = (
     engine(
         "a claim ahead without a reply is forgotten",
         "stepping",
-        "self._unanswered, self._sent, self._behind = ours[0], 1, ours[1:]",
+        "self._unanswered, self._sent = ours[0], 1",
         "pass",
         f"{OVERLAP}::test_cut_replies_to_steps_that_are_on_their_way",
     ),
@@ -83,8 +83,22 @@ MUTANTS: tuple[Mutant, ...] = (
     engine(
         "claims wait behind outcomes that are written one by one",
         "worker",
-        "if self.written_alone > SLOW_JOB and self.slot.left:",
+        "if slow and self.slot.left:",
         "if False:",
+        AHEAD,
+    ),
+    engine(
+        "failing jobs are claimed in large batches",
+        "pace",
+        "min(self._most, MOST_FAR if self.far else MOST)",
+        "MOST_FAR if self.far else MOST",
+        "engine/test_pace.py",
+    ),
+    engine(
+        "a claim that could not be given back is forgotten when another is lost",
+        "stepping",
+        "self._behind += ours[1:]",
+        "self._behind = ours[1:]",
         AHEAD,
     ),
     engine(
