@@ -19,12 +19,12 @@ _WAIT_COUNTS, _WAIT_MOST = 16, 64
 TINY_US = 200
 #: The newest job's share of the mean, so that rare long ones have their part in it; the first jobs have more.
 _SHARE, _SHARE_FADES = 1 / 256, 0.97
-#: For how many jobs outcomes that are written alone are remembered.
-_LATELY = 32
 #: As how long a job counts there at most, in microseconds: one of a minute must not outweigh thousands.
 _COUNTED_US = 20_000
 #: Decay per job of the longest run time: an outlier is forgotten after about 40 tiny jobs in a row.
 _FORGET = 0.9
+#: For how many jobs outcomes that are written alone are remembered.
+_LATELY = 32
 
 
 class Pace:
