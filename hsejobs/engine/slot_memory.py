@@ -25,8 +25,8 @@ _HEAD = struct.Struct("<HHHHHIIddH")
 #: Where the low byte of the flags is: a task may ask for them often, and a look reads this alone.
 FLAGS_AT = 6
 Head = tuple[int, int, int, int, int, int, int, float, float, int]
-# Of each room, while its batch is one before: held count, finished count, held bytes, done bytes.
-_SENT = struct.Struct("<HHII")
+# Of each room, while its batch is one before: held count, finished count, held bytes.
+_SENT = struct.Struct("<HHI")
 # A claim without a reply: its state, and its token.
 _CLAIM = struct.Struct("<H64p")
 _SENT_AT = _HEAD.size
@@ -62,14 +62,12 @@ class SlotMemory:
     def _put_claim(self, nth: int, state: int, token: str) -> None:
         _CLAIM.pack_into(self._memory, _claim_at(nth), state, token.encode())
 
-    def _put_sent(
-        self, room: int, held: int = 0, count: int = 0, size: int = 0, used: int = 0
-    ) -> None:
-        _SENT.pack_into(self._memory, _SENT_AT + room * _SENT.size, held, count, size, used)
+    def _put_sent(self, room: int, held: int = 0, count: int = 0, size: int = 0) -> None:
+        _SENT.pack_into(self._memory, _SENT_AT + room * _SENT.size, held, count, size)
 
-    def _get_sent(self, room: int) -> tuple[int, int, int, int]:
-        held, count, size, used = _SENT.unpack_from(self._memory, _SENT_AT + room * _SENT.size)
-        return held, count, size, used
+    def _get_sent(self, room: int) -> tuple[int, int, int]:
+        held, count, size = _SENT.unpack_from(self._memory, _SENT_AT + room * _SENT.size)
+        return held, count, size
 
     def _put_rows(self, room: int, text: bytes) -> None:
         at = ROOMS_AT + room * ROOM_SIZE
@@ -95,7 +93,7 @@ class SlotMemory:
         jobs: list[list[str]] = []
         done: list[Done] = []
         for room in range(BATCHES):
-            held, count, size, _ = self._get_sent(room)
+            held, count, size = self._get_sent(room)
             if held:
                 rows = self._rows(room, size)
                 jobs += rows[:held]

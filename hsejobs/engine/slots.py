@@ -107,7 +107,7 @@ class Slot(SlotMemory):
             short = (f"{c.id} {c.token} {c.attempt} {c.name[:_NAME_KEPT]}" for c in claims)
             text = "\n".join(short).encode()
         with self._lock:
-            held, _, _, flags, count, size, used, started, _, room = self._head()
+            held, _, _, flags, count, size, _, started, _, room = self._head()
             on_their_way = self._ahead()
             recalled = bool(on_their_way) and on_their_way[0][0] == RECALLED
             if recalled and keep:
@@ -121,7 +121,7 @@ class Slot(SlotMemory):
                     # Written by now.
                     self._put_sent(one)
             if keep:
-                self._put_sent(room, held, count, size, used)
+                self._put_sent(room, held, count, size)
                 stay = [*stay, room]
             other = next(n for n in range(BATCHES) if n != room and n not in stay)
             self._put_rows(other, text)
@@ -299,7 +299,7 @@ class Slot(SlotMemory):
                 done = self._sent()[1] + self._outcomes(room, count, rows)
                 count = used = 0
                 for one in range(BATCHES):
-                    sent, _, its_size, _ = self._get_sent(one)
+                    sent, _, its_size = self._get_sent(one)
                     self._put_sent(one, sent, 0, its_size)
             self._put(at, at, running, flags, count, size, used, started, deadline, room)
             return done, unbegun

@@ -114,7 +114,7 @@ class JobWorker(Stepping):
             ahead = self._ahead(claims, want) if len(claims) == want else []
             if not self.slot.load(claims, suspect=self._suspect(claims), ahead=ahead):
                 return
-            self._send_all_ahead(want, ahead, self.line.encoded(self.done))
+            self._send_all_ahead(want, ahead)
             logs.flush()
             self._loaded(claims)
             return
@@ -191,10 +191,11 @@ class JobWorker(Stepping):
         most = AHEAD if self.pace.far or self.flights else 1
         return [self._new_token() for _ in range(most - len(self.flights))]
 
-    def _send_all_ahead(self, want: int, ahead: list[str], outcomes: Tail) -> None:
+    def _send_all_ahead(self, want: int, ahead: list[str], outcomes: Tail | None = None) -> None:
+        """``outcomes``: those that wait, if they are encoded already; the first step has them."""
         for token in ahead:
-            self._send_ahead(want, token, outcomes)
-            outcomes = self.line.encoded(self.done)
+            self._send_ahead(want, token, outcomes or self.line.encoded(self.done))
+            outcomes = None
 
     def _suspect(self, claims: list[Claim]) -> bool:
         # A job of an unknown task is sent back: it runs no code that could end this process.

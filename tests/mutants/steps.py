@@ -34,7 +34,7 @@ MUTANTS: tuple[Mutant, ...] = (
     engine(
         "the outcomes of the batch before are forgotten when they are sent",
         "slots",
-        "self._put_sent(room, held, count, size, used)",
+        "self._put_sent(room, held, count, size)",
         "pass",
         *SLOTS,
     ),
