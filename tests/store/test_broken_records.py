@@ -117,6 +117,7 @@ def enter(store: Store, state: State) -> tuple[str, str]:
     acts=st.lists(st.sampled_from(list(ACTS)), min_size=1, max_size=3),
 )
 @example(state=State.COMPLETED, broken={"st": None}, acts=["stall", "clean"])
+@example(state=State.COMPLETED, broken={"st": "w"}, acts=["stall", "clean"])
 @example(state=State.FAILED, broken={"st": None}, acts=["stall too often", "clean"])
 def test_whatever_is_done_the_job_stays_in_one_state(
     store: Store,

@@ -9,6 +9,8 @@ local function settle(id, found_in, letter, org, priority)
     elseif letter == 'c' or letter == 'f' then
       score = int(now_us)
     end
+    -- It may be listed in a third one.
+    take_from_all(org, id)
     -- An active job is added with an expired lease: the next sweep stalls it.
     put_in(letter, org, score, id)
   end
