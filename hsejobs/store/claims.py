@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 from hsejobs.model import DEFAULT_PRIORITY, LONGEST_MS, whole_number
@@ -128,6 +129,25 @@ def read_claims(rows: Sequence[bytes], token: str) -> list[Claim]:
         claims.append(Claim(head, job_id, payload, token, rows[at + 3 : end]))
         at = end
     return claims
+
+
+def read_step(reply: Any, token: str) -> tuple[str, list[Claim]]:
+    """The reply of ``complete``: one letter per finished job, and the jobs that were claimed."""
+    if isinstance(reply, list):
+        return reply[-1].decode(), read_claims(reply[:-1], token)
+    letters, _, rest = reply.partition(b"\n")
+    if not rest:
+        return letters.decode(), []
+    letters, _, sizes = letters.partition(b" ")
+    at = len(rest) - int(sizes[1:])
+    job_id, *more = rest[:at].split(b"\n", 1 + sizes[0] - _ZERO)
+    head = more.pop()
+    return letters.decode(), [Claim(head, job_id, rest[at:], token, more)]
+
+
+def step_reply(letters: str, rows: Sequence[Sequence[bytes]]) -> list[bytes] | bytes:
+    """What complete.lua replies: a letter per finished job, and the claimed jobs as in `claim_row`."""
+    return [*chain.from_iterable(rows), letters.encode()] if rows else letters.encode()
 
 
 def claim_row(

@@ -17,7 +17,7 @@ from hsejobs.model import (
     LOG_LINES,
 )
 from hsejobs.store import keys, scripts
-from hsejobs.store.claims import Claim, Done, read_claims
+from hsejobs.store.claims import Claim, Done, read_step
 from hsejobs.store.client import RedisClient
 from hsejobs.store.scripts import Arg, Script
 from hsejobs.store.words import Tail, tail
@@ -93,7 +93,7 @@ class WorkerStore:
         copy later, it claims nothing.
         """
         reply = self._run(scripts.COMPLETE, _step_args(done, want, token, lease_ms, int(again), ""))
-        return _stepped(reply, token)
+        return read_step(reply, token)
 
     def encoded(self, done: Sequence[Done]) -> Tail:
         """The outcomes of a step that ``begin`` sends later."""
@@ -132,7 +132,7 @@ class WorkerStore:
         """The reply of a step that was begun, as ``step`` returns it. Any error means that Redis may
         or may not have executed it.
         """
-        return _stepped(self.redis.finish(sent), token)
+        return read_step(self.redis.finish(sent), token)
 
     def recall(self, token: str, lease_ms: int, *, once: bool = True) -> int:
         """Gives up a claim, and releases its jobs; returns how many there were.
@@ -384,11 +384,6 @@ def _outcomes(done: Sequence[Done]) -> list[Arg]:
             number = kinds[kind] = len(kinds) + 1
         jobs += (one.id, number, one.run_us, one.result)
     return [len(kinds), *(word or "" for kind in kinds for word in kind), *jobs]
-
-
-def _stepped(reply: Any, token: str) -> tuple[str, list[Claim]]:
-    outcomes, rows = reply
-    return outcomes.decode(), read_claims(rows, token)
 
 
 def _pairs(flat: Sequence[bytes]) -> list[tuple[str, str]]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from itertools import chain
 from typing import Any
 
 from hsejobs.model import BACKOFF_FACTOR, LONGEST_BACKOFF_MS
-from hsejobs.store.claims import FIELD_OF, REVOKED, claim_row
+from hsejobs.store.claims import FIELD_OF, REVOKED, claim_row, step_reply
 from hsejobs.store.scripts import Arg
 from hsejobs.testing.moves import Moves
 from hsejobs.testing.records import MemoryJob, MemoryQueue, raw, text, whole
@@ -18,13 +17,13 @@ class Working(Moves):
 
     def _do_complete(
         self, queue: MemoryQueue, shared: dict[str, Arg], items: list[dict[str, Arg]]
-    ) -> list[Any]:
+    ) -> list[bytes] | bytes:
         letters = "".join(self._complete(queue, item, nth) for nth, item in enumerate(items))
         want, token = whole(shared["claim_count"]), text(shared["token"])
         held = [job for job in queue.in_state("a") if job.get("tk") == raw(token)]
         if shared["again"] and held:
             rows = [self._row(queue, job, whole(job.get("am")) - 1) for job in held]
-            return [letters.encode(), list(chain.from_iterable(rows))]
+            return step_reply(letters, rows)
         rows = []
         if want and not queue.paused:
             self._move_due(queue)
@@ -42,7 +41,7 @@ class Working(Moves):
                 job.lease = self._ms + whole(shared["lease_ms"])
                 if apart:
                     break
-        return [letters.encode(), list(chain.from_iterable(rows))]
+        return step_reply(letters, rows)
 
     def _row(self, queue: MemoryQueue, job: MemoryJob, made: int) -> list[bytes]:
         name = text(job.get("n") or b"")

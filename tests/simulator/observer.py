@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from hsejobs.store.claims import KIND_WORDS, read_claims
+from hsejobs.store.claims import KIND_WORDS, read_step
 from hsejobs.store.work import _RECALLED
 from tests.simulator.world import Actor, Group, Violation, World
 
@@ -143,7 +143,7 @@ class Observer:
         if call.name != "complete":
             return
         self.settled.add(call.args[1])
-        for claim in read_claims(reply[1], call.args[1]):
+        for claim in read_step(reply, call.args[1])[1]:
             hold = self.holds.get((claim.id, claim.token))
             if hold is not None:
                 # The same claim, sent again, may have been the one that came through.
@@ -163,7 +163,7 @@ class Observer:
         self.seen[call.name] += 1
         recalls = call.name == "complete" and call.args[3] == str(_RECALLED)
         if recalls and not isinstance(reply, Exception):
-            self.seen["recalled"] += bool(reply[1])
+            self.seen["recalled"] += bool(read_step(reply, "")[1])
         if problems:
             raise Violation(f"{call.name}: {problems.decode()}")
         lines = set(rows.decode().split("\n")) if rows else set()

@@ -7,9 +7,9 @@
 --   own_bell: '' or the suffix of a bell that the caller's next command, in the same packet, waits at
 --   kinds: how many kinds of jobs there are; they stand before the jobs: token, task, organization or '', key or ''.
 --     A task of '' means that the caller does not know what stands in the record. `kind` of a job counts from 1
--- returns: {outcomes, claimed}: outcomes is a string with one letter per finished job
---       (c completed, k failed, because it was cancelled, r refused: the token no longer holds the job),
---       claimed as lib/claim returns
+-- returns: outcomes, a string with one letter per finished job
+--       (c completed, k failed, because it was cancelled, r refused: the token no longer holds the job);
+--       if jobs are claimed, a list: what lib/claim returns, then outcomes; or a text, as in lib/turn
 -- errors: none
 -- full server: runs by itself
 -- first: turn
@@ -162,4 +162,6 @@ if #claimed > 0 and ARGV[5] ~= '' then
   redis.call('PEXPIRE', base .. K.ownbell .. ARGV[5], OWN_BELL_TTL_MS)
 end
 publish()
-return { table.concat(outcomes), claimed }
+if #claimed == 0 then return table.concat(outcomes) end
+claimed[#claimed + 1] = table.concat(outcomes)
+return claimed

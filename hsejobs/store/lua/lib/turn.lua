@@ -1,6 +1,9 @@
 -- What `complete` does most often: one job has ended, and one is claimed; or one of both, or there is nothing to do. As
 -- lib/one: without functions, by the rules of the rest, and only if there is nothing special about the jobs or the queue.
 -- Several parties may wait, but none has a weight or a limit.
+-- The reply is one text: for a table, Redis takes blocks of memory, because it learns the length last. The text has the
+-- outcome; after a claim, in the same line, how many words there are and the bytes of the payload; in lines of their
+-- own, the job's id, these words, and the head, as lib/claim makes them; then the payload.
 local args = ARGV
 local ends, wants = #args == 14, args[1] == '1'
 if (ends or (#args == 6 and wants)) and (wants or args[1] == '0') and args[4] == '0'
@@ -13,12 +16,12 @@ if (ends or (#args == 6 and wants)) and (wants or args[1] == '0') and args[4] ==
   -- 1 is waiting jobs, 2 delayed ones; everything else is 4 or more.
   local there = wants and redis.call('EXISTS', waiting, delayed, delayed, paused, paused, paused, paused,
     revokes, revokes, revokes, revokes, resent, resent, resent, resent) or 0
-  if there == 0 and not ends then return { '', {} } end
+  if there == 0 and not ends then return '' end
   local clock = redis.call('TIME')
   local seconds, micros = clock[1], string.sub('00000' .. clock[2], -6)
   local now = seconds .. string.sub(micros, 1, 3)
   local fits = there < 4 and (there < 2 or #redis.call('ZRANGEBYSCORE', delayed, '-inf', now, 'LIMIT', '0', '1') == 0)
-  if fits and there == 2 and not ends then return { '', {} } end
+  if fits and there == 2 and not ends then return '' end
   local waits = there % 2 == 1
   -- Takes Redis a third of the time of `%.0f`, but has 32 bits in some builds.
   local long = string.format('%d', 9007199254740992) == '9007199254740992' and '%d' or '%.0f'
@@ -102,9 +105,14 @@ if (ends or (#args == 6 and wants)) and (wants or args[1] == '0') and args[4] ==
       if fits and member and string.find(member, '^[1-5]') then
         party = string.sub(member, 2)
         line = party == '' and base .. K.unowned or base .. K.org .. K.waiting .. ':' .. party
-        local lowest = string.sub(member, 1, 1) * PRIORITY_SPAN
-        ids = redis.call('ZRANGEBYSCORE', line, string.format(long, lowest),
-          '(' .. string.format(long, lowest + PRIORITY_SPAN), 'LIMIT', '0', '2')
+        if several then
+          local lowest = string.sub(member, 1, 1) * PRIORITY_SPAN
+          ids = redis.call('ZRANGEBYSCORE', line, string.format(long, lowest),
+            '(' .. string.format(long, lowest + PRIORITY_SPAN), 'LIMIT', '0', '2')
+        else
+          -- All its jobs have this priority. By rank, Redis knows beforehand how many it returns.
+          ids = redis.call('ZRANGE', line, '0', '1')
+        end
       end
     else
       ids = redis.call('ZRANGEBYSCORE', waiting, '-inf', '(' .. string.format(long, 6 * PRIORITY_SPAN), 'LIMIT', '0', '2')
@@ -115,7 +123,9 @@ if (ends or (#args == 6 and wants)) and (wants or args[1] == '0') and args[4] ==
     since = job and (job[9] or job[10])
     fits = since and job[14] == 'w' and job[1] and not (job[8] or job[15] or job[16]) and string.find(since, '^%d+$')
       and #since < 15 and string.find(job[2] or '', '^%d+$') and #job[2] < 6
-      and (not party or party == (job[6] or '')) and (on or not job[6])
+      and (not party or party == (job[6] or '') and string.sub(member, 1, 1) == job[11]) and (on or not job[6])
+      -- A word of the reply is a line.
+      and not string.find(id .. (job[6] or '') .. (job[7] or '') .. (job[13] or ''), '\n', 1, true)
     line = on and (job and job[6] and base .. K.org .. K.waiting .. ':' .. job[6] or base .. K.unowned)
     -- Another worker would find the next job.
     rings = fits and (ids[2] or several) and redis.call('EXISTS', bell) == 0
@@ -141,7 +151,7 @@ if (ends or (#args == 6 and wants)) and (wants or args[1] == '0') and args[4] ==
     redis.call('ZREM', ends and active or waiting, ends and ended or id)
     local minute = math.floor(seconds / 60)
     local counters = base .. K.minute .. minute
-    local row, left, taken
+    local left, taken, claimed
     if ends then
       local us, name, score = tonumber(args[13]), base .. K.job .. ended, seconds .. micros
       local started = string.format(long, math.floor((seconds * 1000000 + micros - us) / 1000))
@@ -217,7 +227,7 @@ if (ends or (#args == 6 and wants)) and (wants or args[1] == '0') and args[4] ==
       local waited = math.max(0, seconds * 1000000 + micros - since * 1000)
       local bucket = string.format('w%d', math.floor(4 * math.log(waited + 1) / 0.6931471805599453))
       local counts = { counters, bucket .. '|' .. job[1], 1, counters, 'wu', waited, counters .. ':' .. (org or ''), bucket, 1 }
-      local fresh, last = false, 3
+      local fresh = false
       for at = 1, org and 7 or 4, 3 do
         local by = counts[at + 2] == 1 and '1' or string.format(long, counts[at + 2])
         local value = redis.pcall('HINCRBY', counts[at], counts[at + 1], by)
@@ -228,17 +238,19 @@ if (ends or (#args == 6 and wants)) and (wants or args[1] == '0') and args[4] ==
         fresh = value == counts[at + 2] or (fresh and at == 4)
         if fresh and at > 1 then redis.call('EXPIRE', counts[at], at == 4 and 'RAW_TTL' or 'ORG_MINUTE_TTL') end
       end
+      local words, many = '\n', 0
+      taken = id
       if org then
         redis.pcall('ZADD', base .. K.org .. K.active .. ':' .. org, lease, id)
-        row, taken, last = { '', id, payload, 'o' .. org }, id .. '\t' .. org, 4
-      else
-        row, taken = { '', id, payload }, id
+        words, many, taken = '\no' .. org .. '\n', 1, id .. '\t' .. org
       end
-      if job[7] then row[last + 1], last = 'u' .. job[7], last + 1 end
-      if job[12] and job[12] ~= '' then row[last + 1], last = 'x', last + 1 end
-      if job[13] then row[last + 1], last = 's' .. job[13], last + 1 end
-      row[1] = string.sub('01234567', last - 2, last - 2) .. job[2] .. '\n' .. job[1] .. '\n' .. (job[3] or '') .. '\n'
-        .. (job[4] or '') .. '\n' .. (job[5] or '') .. '\n' .. (job[11] or '') .. '\n' .. (job[10] or '')
+      if job[7] then words, many = words .. 'u' .. job[7] .. '\n', many + 1 end
+      if job[12] and job[12] ~= '' then words, many = words .. 'x\n', many + 1 end
+      if job[13] then words, many = words .. 's' .. job[13] .. '\n', many + 1 end
+      payload, many = payload or '', string.sub('01234567', many + 1, many + 1)
+      claimed = string.format(' %s%d\n', many, #payload) .. id .. words .. many .. job[2] .. '\n' .. job[1] .. '\n'
+        .. (job[3] or '') .. '\n' .. (job[4] or '') .. '\n' .. (job[5] or '') .. '\n' .. (job[11] or '') .. '\n'
+        .. (job[10] or '') .. payload
     end
     local feed = base .. K.events
     if left and taken then
@@ -246,6 +258,6 @@ if (ends or (#args == 6 and wants)) and (wants or args[1] == '0') and args[4] ==
     else
       redis.call('XADD', feed, 'MAXLEN', '~', 'EVENTS_KEPT', '*', left and 'completed' or 'active', left or taken)
     end
-    return { ends and 'c' or '', row or {} }
+    return (ends and 'c' or '') .. (claimed or '')
   end
 end
