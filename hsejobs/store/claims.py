@@ -133,8 +133,11 @@ def read_claims(rows: Sequence[bytes], token: str) -> list[Claim]:
 
 def read_step(reply: Any, token: str) -> tuple[str, list[Claim]]:
     """The reply of ``complete``: one letter per finished job, and the jobs that were claimed."""
+    payload = None
     if isinstance(reply, list):
-        return reply[-1].decode(), read_claims(reply[:-1], token)
+        if len(reply) > 2:
+            return reply[-1].decode(), read_claims(reply[:-1], token)
+        reply, payload = reply
     letters, _, rest = reply.partition(b"\n")
     if not rest:
         return letters.decode(), []
@@ -142,7 +145,7 @@ def read_step(reply: Any, token: str) -> tuple[str, list[Claim]]:
     at = len(rest) - int(sizes[1:])
     job_id, *more = rest[:at].split(b"\n", 1 + sizes[0] - _ZERO)
     head = more.pop()
-    return letters.decode(), [Claim(head, job_id, rest[at:], token, more)]
+    return letters.decode(), [Claim(head, job_id, payload or rest[at:], token, more)]
 
 
 def step_reply(letters: str, rows: Sequence[Sequence[bytes]]) -> list[bytes] | bytes:

@@ -195,6 +195,34 @@ def test_a_member_of_no_priority_keeps_no_claim_from_its_job(
         assert [one for _ in range(3) for one, _ in store.claim()] == ["a", "b"]
 
 
+def test_a_job_in_its_own_list_leaves_all_others(store: Store, redis_client: redis.Redis) -> None:
+    store.add("a", organization_id="o")
+    for name in ("completed", "failed"):
+        for key in (f"t:{{q}}:{name}", f"t:{{q}}:o:{name}:o"):
+            redis_client.zadd(key, {"a": 5.0})
+    for state in (State.COMPLETED, State.WAITING):
+        store.writer.clean("q", state, 0)
+    assert store.counts() == store.counts("o") == [0] * 5
+
+
+@pytest.mark.parametrize("letter", ["a", "d", "c", "f"])
+def test_a_broken_list_of_an_organization_keeps_a_job_from_none(
+    store: Store, redis_client: redis.Redis, letter: str
+) -> None:
+    """The job waits first by its list, but not by its record; the broken list is that of a third state."""
+    lists = {"a": "active", "d": "delayed", "c": "completed", "f": "failed"}
+    for name in lists.values():
+        if name != lists[letter]:
+            redis_client.flushall()
+            store.add("a", organization_id="o")
+            store.add("b", organization_id="p")
+            redis_client.hset("t:{q}:j:a", "st", letter)
+            redis_client.set(f"t:{{q}}:o:{name}:o", "x")
+            assert [one for one, _ in store.claim()] == ["b"], name
+            assert redis_client.zscore(f"t:{{q}}:{lists[letter]}", "a"), name
+            assert redis_client.zscore("t:{q}:waiting", "a") is None, name
+
+
 def look(store: Store) -> None:
     """Calls every reader; none may raise on a broken record."""
     with contextlib.suppress(JobNotFound):

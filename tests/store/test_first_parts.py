@@ -180,7 +180,9 @@ CLAIMED: list[tuple[list[tuple[Any, ...]], bool, bool]] = [
     ([("HSET", "j:j", "n", "m\nt")], True, True),
     ([("HSET", "j:j", "u", "u\noother")], False, False),
     ([("HSET", "j:j", "sg", "a\nb")], False, False),
-    ([("HSET", "j:j", "p", "2")], True, False),
+    ([("SET", "p:j", "1" * 1025)], True, True),
+    # One that a limit has parked is no reason to wake a worker.
+    ([("ZADD", "o:waiting:one", str(6 * 2**50 + 7), "second"), ("DEL", "bell")], True, True),
     ([("HSET", "share", "l", "2")], False, False),
     ([("HSET", "share", "r", "5 1000")], False, False),
     ([("HSET", "share", "t", "2")], False, False),

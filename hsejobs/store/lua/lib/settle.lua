@@ -9,11 +9,16 @@ local function settle(id, found_in, letter, org, priority)
     elseif letter == 'c' or letter == 'f' then
       score = int(now_us)
     end
-    -- It may be listed in a third one.
-    take_from_all(org, id)
     -- An active job is added with an expired lease: the next sweep stalls it.
     put_in(letter, org, score, id)
   end
   take_from(found_in, org, id)
+  -- A third one may have it as well. A broken list of an organization is left as it is.
+  for other in pairs(STATE) do
+    if other ~= letter and other ~= found_in then
+      take_from(other, nil, id)
+      if org then redis.pcall('ZREM', org_index(other, org), id) end
+    end
+  end
   return true
 end

@@ -3,7 +3,8 @@
 -- Several parties may wait, but none has a weight or a limit.
 -- The reply is one text: for a table, Redis takes blocks of memory, because it learns the length last. The text has the
 -- outcome; after a claim, in the same line, how many words there are and the bytes of the payload; in lines of their
--- own, the job's id, these words, and the head, as lib/claim makes them; then the payload.
+-- own, the job's id, these words, and the head, as lib/claim makes them; then the payload. A larger payload, which takes
+-- longer to copy, is a text of its own.
 local args = ARGV
 local ends, wants = #args == 14, args[1] == '1'
 if (ends or (#args == 6 and wants)) and (wants or args[1] == '0') and args[4] == '0'
@@ -105,14 +106,9 @@ if (ends or (#args == 6 and wants)) and (wants or args[1] == '0') and args[4] ==
       if fits and member and string.find(member, '^[1-5]') then
         party = string.sub(member, 2)
         line = party == '' and base .. K.unowned or base .. K.org .. K.waiting .. ':' .. party
-        if several then
-          local lowest = string.sub(member, 1, 1) * PRIORITY_SPAN
-          ids = redis.call('ZRANGEBYSCORE', line, string.format(long, lowest),
-            '(' .. string.format(long, lowest + PRIORITY_SPAN), 'LIMIT', '0', '2')
-        else
-          -- All its jobs have this priority. By rank, Redis knows beforehand how many it returns.
-          ids = redis.call('ZRANGE', line, '0', '1')
-        end
+        local lowest = string.sub(member, 1, 1) * PRIORITY_SPAN
+        ids = redis.call('ZRANGEBYSCORE', line, string.format(long, lowest),
+          '(' .. string.format(long, lowest + PRIORITY_SPAN), 'LIMIT', '0', '2')
       end
     else
       ids = redis.call('ZRANGEBYSCORE', waiting, '-inf', '(' .. string.format(long, 6 * PRIORITY_SPAN), 'LIMIT', '0', '2')
@@ -123,7 +119,7 @@ if (ends or (#args == 6 and wants)) and (wants or args[1] == '0') and args[4] ==
     since = job and (job[9] or job[10])
     fits = since and job[14] == 'w' and job[1] and not (job[8] or job[15] or job[16]) and string.find(since, '^%d+$')
       and #since < 15 and string.find(job[2] or '', '^%d+$') and #job[2] < 6
-      and (not party or party == (job[6] or '') and string.sub(member, 1, 1) == job[11]) and (on or not job[6])
+      and (not party or party == (job[6] or '')) and (on or not job[6])
       -- A word of the reply is a line.
       and not string.find(id .. (job[6] or '') .. (job[7] or '') .. (job[13] or ''), '\n', 1, true)
     line = on and (job and job[6] and base .. K.org .. K.waiting .. ':' .. job[6] or base .. K.unowned)
@@ -151,7 +147,7 @@ if (ends or (#args == 6 and wants)) and (wants or args[1] == '0') and args[4] ==
     redis.call('ZREM', ends and active or waiting, ends and ended or id)
     local minute = math.floor(seconds / 60)
     local counters = base .. K.minute .. minute
-    local left, taken, claimed
+    local left, taken, reply, large
     if ends then
       local us, name, score = tonumber(args[13]), base .. K.job .. ended, seconds .. micros
       local started = string.format(long, math.floor((seconds * 1000000 + micros - us) / 1000))
@@ -248,9 +244,10 @@ if (ends or (#args == 6 and wants)) and (wants or args[1] == '0') and args[4] ==
       if job[12] and job[12] ~= '' then words, many = words .. 'x\n', many + 1 end
       if job[13] then words, many = words .. 's' .. job[13] .. '\n', many + 1 end
       payload, many = payload or '', string.sub('01234567', many + 1, many + 1)
-      claimed = string.format(' %s%d\n', many, #payload) .. id .. words .. many .. job[2] .. '\n' .. job[1] .. '\n'
-        .. (job[3] or '') .. '\n' .. (job[4] or '') .. '\n' .. (job[5] or '') .. '\n' .. (job[11] or '') .. '\n'
-        .. (job[10] or '') .. payload
+      large = #payload > 512
+      reply = string.format('%s %s%d\n', ends and 'c' or '', many, large and 0 or #payload) .. id .. words .. many .. job[2]
+        .. '\n' .. job[1] .. '\n' .. (job[3] or '') .. '\n' .. (job[4] or '') .. '\n' .. (job[5] or '') .. '\n'
+        .. (job[11] or '') .. '\n' .. (job[10] or '') .. (large and '' or payload)
     end
     local feed = base .. K.events
     if left and taken then
@@ -258,6 +255,6 @@ if (ends or (#args == 6 and wants)) and (wants or args[1] == '0') and args[4] ==
     else
       redis.call('XADD', feed, 'MAXLEN', '~', 'EVENTS_KEPT', '*', left and 'completed' or 'active', left or taken)
     end
-    return (ends and 'c' or '') .. (claimed or '')
+    return large and { reply, payload } or reply or 'c'
   end
 end
