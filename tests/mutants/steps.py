@@ -8,6 +8,8 @@ from tests.mutants.mutant import Mutant
 OVERLAP = "engine/test_overlap.py"
 AHEAD = "engine/test_ahead.py"
 SLOTS = ("engine/test_slots.py",)
+FIRST = ("store/test_first_parts.py",)
+BROKEN = ("store/test_broken_records.py",)
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
@@ -16,6 +18,34 @@ MUTANTS: tuple[Mutant, ...] = (
         "    if #taken > 1 or again > 0 then\n",
         "    if false then\n",
         ("store/test_sent_again.py",),
+    ),
+    Mutant(
+        "a line break in a word of a claim is taken for its end",
+        "hsejobs/store/lua/lib/turn.lua",
+        "(job[7] or '') .. (job[13] or ''), '\\n', 1, true)\n",
+        "'', '\\n', 1, true)\n",
+        FIRST,
+    ),
+    Mutant(
+        "a large payload is announced, too",
+        "hsejobs/store/lua/lib/turn.lua",
+        "large and 0 or #payload",
+        "#payload",
+        FIRST,
+    ),
+    Mutant(
+        "a job stays in a third list",
+        "hsejobs/store/lua/lib/settle.lua",
+        "if other ~= letter then",
+        "if other == found_in then",
+        BROKEN,
+    ),
+    Mutant(
+        "a broken list of an organization keeps a job from its own",
+        "hsejobs/store/lua/lib/settle.lua",
+        "if org then redis.pcall(",
+        "if org then redis.call(",
+        BROKEN,
     ),
     engine(
         "what was taken back is taken back again",
