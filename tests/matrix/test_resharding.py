@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from redis.utils import str_if_bytes
 
 from hsejobs.engine.runtime import reset_runtime, runtime
 from hsejobs.errors import RedisUnavailable
@@ -21,7 +22,8 @@ from tests.engine.conftest import Consumer, counts
 from tests.matrix.test_matrix import ALL, begun, told, words
 from tests.support import wait_until
 from tests.support.cluster import Cluster
-from tests.support.resharding import Move, keys_in
+from tests.support.resharding import MOST, Move
+from tests.support.server import Server
 
 BASE = keys.base("hsejobs", "trial")
 #: Seconds over which a slot's keys move: longer than a lease.
@@ -108,10 +110,12 @@ def test_a_slot_that_moves_splits_no_queue(
         assert {job.refresh().attempts_made for job in long} == {1}
         assert move.keys() == []
         for node in cluster.nodes:
-            with node.client() as client:
-                held = [key.decode() for key in client.keys("hsejobs:{trial}:*")]
-                assert bool(held) == (node is move.target)
-                assert len(held) == (len(keys_in(client, move.slot)) if held else 0)
+            held, in_slot = held_at_once(node, move.slot)
+            assert bool(held) == bool(in_slot) == (node is move.target)
+            # No key of the queue is in another slot.
+            assert held <= in_slot
+            # What has expired is in the slot until the server deletes it, and is not listed by its name.
+            assert {key for key in in_slot if not key.startswith(BASE)} == set()
     assert RecordVerifier(runtime().redis, "hsejobs").verify("trial").faults == []
     # The last job may end before the duty that has failed is tried again.
     begins = told(one.log, "redis away")
@@ -134,6 +138,17 @@ def key_by_key(move: Move) -> None:
         move.step(*rest[: 1 + len(rest) // 40])
         time.sleep(0.05)  # in which the others try
     move.end()
+
+
+def held_at_once(node: Server, slot: int) -> tuple[set[str], set[str]]:
+    """The queue's keys at a node, and the keys of the slot there, both at one moment: a live consumer
+    makes and deletes keys between two commands.
+    """
+    with node.client() as client, client.pipeline(transaction=True) as both:
+        both.keys(f"{BASE}*")
+        both.execute_command("CLUSTER GETKEYSINSLOT", slot, MOST)
+        held, in_slot = ({str_if_bytes(key) for key in found} for found in both.execute())
+    return held, in_slot
 
 
 def _all_done(completed: int) -> bool:
