@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Self
 
 from rich.text import Text
+from textual.geometry import Region
 from textual.widgets import Tree
 from textual.widgets.tree import TreeNode
 
@@ -34,6 +35,22 @@ class JsonTree(Tree[Any]):
         """Expands the first level, or everything if there are few nodes."""
         self.few = _nodes(self.root.data, FEW) <= FEW
         self.root.expand()
+
+    def refresh(
+        self,
+        *regions: Region,
+        repaint: bool = True,
+        layout: bool = False,
+        recompose: bool = False,
+    ) -> Self:
+        """Requests a drawing; with ``layout``, also makes Textual forget the height that it measured.
+
+        Textual keeps a height until a layout is requested, and drops a request while one is pending. A tree
+        counts its lines later than it requests a layout: a height measured in between would stay.
+        """
+        if layout:
+            self._layout_updates += 1
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
     def on_tree_node_expanded(self, event: Tree.NodeExpanded[Any]) -> None:
         """Creates the child nodes."""
