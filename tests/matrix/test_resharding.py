@@ -22,7 +22,7 @@ from tests.engine.conftest import Consumer, counts
 from tests.matrix.test_matrix import ALL, begun, told, words
 from tests.support import wait_until
 from tests.support.cluster import Cluster
-from tests.support.resharding import MOST, Move
+from tests.support.resharding import Move, keys_in
 from tests.support.server import Server
 
 BASE = keys.base("hsejobs", "trial")
@@ -146,7 +146,7 @@ def held_at_once(node: Server, slot: int) -> tuple[set[str], set[str]]:
     """
     with node.client() as client, client.pipeline(transaction=True) as both:
         both.keys(f"{BASE}*")
-        both.execute_command("CLUSTER GETKEYSINSLOT", slot, MOST)
+        keys_in(both, slot)
         held, in_slot = ({str_if_bytes(key) for key in found} for found in both.execute())
     return held, in_slot
 

@@ -10,9 +10,6 @@ from tests.support import wait_until
 from tests.support.cluster import Cluster
 from tests.support.server import Server
 
-#: Keys of a slot that are listed: more than any test makes.
-MOST = 100_000
-
 
 class Move:
     """Moves the slot of *key* from its node to *target*; ``step`` moves some of its keys."""
@@ -77,8 +74,8 @@ class Move:
 
 
 def keys_in(client: Any, slot: int) -> list[bytes]:
-    """The keys of a slot at a node."""
-    found: list[bytes] = client.execute_command("CLUSTER GETKEYSINSLOT", slot, MOST)
+    """The keys of a slot at a node; of a pipeline, that is its reply."""
+    found: list[bytes] = client.execute_command("CLUSTER GETKEYSINSLOT", slot, 100_000)
     return found
 
 

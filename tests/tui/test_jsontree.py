@@ -30,7 +30,7 @@ async def test_a_tree_that_was_measured_before_its_nodes_came_gets_their_room(
             view = JobView("mail", "job-1")
             timer = asyncio.create_task(divide(view, every, first))
             await app.push_screen(view)
-            await timer
+            await asyncio.wait_for(timer, 60)
             await shows(pilot, "it broke", "Attempts")
             await settle(pilot)
             height = view.query_one("#pair").size.height
